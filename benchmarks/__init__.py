@@ -1,0 +1,1 @@
+"""Ourselves and our peers on the same work, on one machine, in one run: ``python -m benchmarks``."""

@@ -1,0 +1,123 @@
+"""Streaming dataflow for Python that you can see while it runs."""
+
+from __future__ import annotations
+
+from importlib.metadata import PackageNotFoundError as _PackageNotFoundError
+from importlib.metadata import version as _version
+
+from .exceptions import (
+    CodecError,
+    CodecRefusedError,
+    CyclicFlowError,
+    DatagraphError,
+    DuplicateIOError,
+    DuplicateProcessorError,
+    EmptyStreamError,
+    FencedError,
+    FloatingIOError,
+    GraphError,
+    InternalError,
+    InvalidNameError,
+    LeaseHeldError,
+    MismatchedIOError,
+    MissingExtraError,
+    NonDeterministicError,
+    NotAttachedError,
+    NotResumableError,
+    PayloadTooLargeError,
+    ProcessorError,
+    ReadOnlyIOError,
+    RewoundError,
+    RunCancelledError,
+    RunError,
+    RunExistsError,
+    RunNotFoundError,
+    SignatureError,
+    StoreConfigError,
+    StoreError,
+    StoreFullError,
+    StoreLostError,
+    StoreUnavailableError,
+    StreamTrimmedError,
+    UnknownIOError,
+    UnregisteredProcessorError,
+    UnresolvedFlowError,
+)
+from .executors.local import LocalExecutor
+from .flow.flow import Flow
+from .flow.processor import Processor, processor
+from .flow.run import Run
+from .flow.shortcuts import attach_run, forget, recover, run, runs
+from .flow.supervisor import Supervisor
+from .runtime.context import Context
+from .runtime.inject import Depends
+from .runtime.io import IO
+from .runtime.retry import Retry
+from .runtime.values import OPEN, Batch, IOVal
+from .streams.codec import MsgpackCodec
+from .streams.signed import SignedPickle
+
+try:
+    __version__ = _version("datagraph")
+except _PackageNotFoundError:  # a checkout that is on the path and not installed
+    __version__ = "0+unknown"
+
+__all__ = [
+    "IO",
+    "OPEN",
+    "Batch",
+    "CodecError",
+    "CodecRefusedError",
+    "Context",
+    "CyclicFlowError",
+    "DatagraphError",
+    "Depends",
+    "DuplicateIOError",
+    "DuplicateProcessorError",
+    "EmptyStreamError",
+    "FencedError",
+    "FloatingIOError",
+    "Flow",
+    "GraphError",
+    "IOVal",
+    "InternalError",
+    "InvalidNameError",
+    "LeaseHeldError",
+    "LocalExecutor",
+    "MismatchedIOError",
+    "MissingExtraError",
+    "MsgpackCodec",
+    "NonDeterministicError",
+    "NotAttachedError",
+    "NotResumableError",
+    "PayloadTooLargeError",
+    "Processor",
+    "ProcessorError",
+    "ReadOnlyIOError",
+    "Retry",
+    "RewoundError",
+    "Run",
+    "RunCancelledError",
+    "RunError",
+    "RunExistsError",
+    "RunNotFoundError",
+    "SignatureError",
+    "SignedPickle",
+    "StoreConfigError",
+    "StoreError",
+    "StoreFullError",
+    "StoreLostError",
+    "StoreUnavailableError",
+    "StreamTrimmedError",
+    "Supervisor",
+    "UnknownIOError",
+    "UnregisteredProcessorError",
+    "UnresolvedFlowError",
+    "__version__",
+    "attach_run",
+    "forget",
+    "processor",
+    "recover",
+    "run",
+    "runs",
+]

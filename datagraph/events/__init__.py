@@ -1,0 +1,1 @@
+"""Floor 2: what happened, and what a run looks like at one moment."""

@@ -1,0 +1,215 @@
+"""A run as far as this process is concerned: the engine that works on it here, or nothing but a look at it."""
+
+from __future__ import annotations
+
+import secrets
+import time
+from collections.abc import AsyncIterable, Callable, Mapping, Sequence
+from contextlib import AsyncExitStack
+from typing import TYPE_CHECKING, Any
+
+import anyio
+
+from ..exceptions import DatagraphError, RunCancelledError, StoreLostError
+from ..executors.base import Executor
+from ..graph.model import INPUT_PREFIX
+from ..runtime.bridge import RuntimeThread
+from ..runtime.failure import Failure, from_report
+from ..runtime.feeder import Inbox, feeder, open_feeder
+from ..runtime.inject import Overrides
+from ..runtime.stream import StreamEngine
+from ..runtime.values import OPEN
+from ..runtime.work import Work
+from ..streams.records import RunRecord
+from ..streams.store import Session, Store
+from .compile import works
+
+if TYPE_CHECKING:
+    from .processor import Processor
+
+
+def worker_id() -> str:
+    """An id for one process's share of one run."""
+    return f"w{secrets.token_hex(4)}"
+
+
+class LocalRun:
+    """Lives in the runtime thread. `serve` is its task; the rest is called from there too."""
+
+    def __init__(self, thread: RuntimeThread, store: Store, record: RunRecord, *, lease: float = 10.0) -> None:
+        self.thread = thread
+        self.store = store
+        self.record = record
+        self.session: Session = store.session(record.id, worker_id(), lease=lease)
+        self.engine: StreamEngine | None = None
+        self.failure: Failure | None = None
+        self.error: BaseException | None = None
+        self.inboxes: dict[str, Inbox] = {}
+        self.changed = anyio.Event()
+        self.closing = False
+        self._prepare: Callable[[AsyncExitStack], Sequence[Work]] | None = None
+        self._executor: Executor | None = None
+        self._executors: Mapping[str, Executor] = {}
+        self._again = anyio.Event()
+        self._scope = anyio.CancelScope()
+
+    # -- what to work on ------------------------------------------------------------------------------------------
+
+    def work_on(
+        self,
+        processors: Sequence[Processor],
+        inputs: Mapping[str, Any],
+        *,
+        executor: Executor,
+        settings: Mapping[str, Mapping[str, Any]],
+        overrides: Overrides,
+        pace: float | None,
+    ) -> None:
+        """Say what this process does of the run: these processors, and feeding these inputs."""
+        feeders = [self._feeder(name, values, pace) for name, values in inputs.items()]
+
+        def prepare(stack: AsyncExitStack) -> Sequence[Work]:
+            cache: dict[Any, Any] = {}
+            return [*feeders, *works(processors, settings=settings, overrides=overrides, stack=stack, cache=cache)]
+
+        self._prepare = prepare
+        self._executor = executor
+        self._executors = {p.name: p.executor for p in processors if p.executor is not None}
+
+    def _feeder(self, name: str, values: Any, pace: float | None) -> Work:
+        node = INPUT_PREFIX + name
+        if values is OPEN or isinstance(values, AsyncIterable):
+            inbox = self.inboxes[name] = Inbox()
+            return open_feeder(node, name, inbox, self.thread.soon, pace=pace)
+        return feeder(node, name, values, pace=pace)
+
+    # -- the task -------------------------------------------------------------------------------------------------
+
+    async def serve(self, *, task_status: anyio.abc.TaskStatus[None] = anyio.TASK_STATUS_IGNORED) -> None:
+        """Work on the run until it has ended, then stay for questions until `close`."""
+        begun = False
+        with self._scope:
+            try:
+                async with self.session:
+                    self.note(await self.session.beat({}))
+                    begun = True
+                    task_status.started()
+                    await self._serve()
+            except DatagraphError as error:
+                if not begun:
+                    raise
+                self._fail(error)
+
+    async def _serve(self) -> None:
+        while not self.closing:
+            again = self._again
+            if self.record.status == "running" and self._prepare is not None:
+                await self._work()
+            if not again.is_set():
+                await self._watch(again)
+
+    async def _work(self) -> None:
+        assert self._prepare is not None and self._executor is not None  # noqa: PT018
+        async with AsyncExitStack() as stack:
+            engine = self.engine = StreamEngine(
+                self.store,
+                self.session,
+                self._prepare(stack),
+                executor=self._executor,
+                executors=self._executors,
+                on_record=self.note,
+            )
+            for name, inbox in self.inboxes.items():
+                engine.on_stored[name] = inbox.stored
+            await engine.run()
+        self.failure = self.failure or engine.failure
+        self.note(await self.session.beat({}))
+
+    async def _watch(self, again: anyio.Event) -> None:
+        """Nothing to do here: hear of what others do, until the run is opened again."""
+        async with anyio.create_task_group() as tasks:
+
+            async def reopened() -> None:
+                await again.wait()
+                tasks.cancel_scope.cancel()
+
+            tasks.start_soon(reopened)
+            while True:
+                event = self.session.signals.event("run")
+                with anyio.move_on_after(2.0 if self.record.status == "running" else 300.0):
+                    await event.wait()
+                try:
+                    self.note(await self.session.beat({}))
+                except StoreLostError:
+                    if self.record.status == "running":
+                        raise
+                    await anyio.sleep_forever()
+
+    def note(self, record: RunRecord) -> None:
+        """The run as it is now; whoever waits for it looks again."""
+        self.record = record
+        if self.engine is not None and self.engine.failure is not None:
+            self.failure = self.engine.failure
+        if record.status != "running":
+            error = self.outcome() or DatagraphError(f"the run {record.id!r} has ended: nothing can be sent to it")
+            for inbox in self.inboxes.values():
+                inbox.fail(error)
+        self._wake()
+
+    def _fail(self, error: BaseException) -> None:
+        self.error = error
+        for inbox in self.inboxes.values():
+            inbox.fail(error)
+        self._wake()
+
+    def _wake(self) -> None:
+        changed, self.changed = self.changed, anyio.Event()
+        changed.set()
+
+    def close(self) -> None:
+        """Leave the run: what it has in the store stays."""
+        self.closing = True
+        self._scope.cancel()
+
+    def reopen(self) -> None:
+        """The run goes on: work on it again."""
+        again, self._again = self._again, anyio.Event()
+        again.set()
+
+    @property
+    def can_work(self) -> bool:
+        """Whether this process has the functions."""
+        return self._prepare is not None
+
+    # -- questions ------------------------------------------------------------------------------------------------
+
+    def outcome(self) -> BaseException | None:
+        """The error that whoever waits gets; None for a run that goes on or is completed."""
+        if self.error is not None:
+            return self.error
+        if self.record.status == "failed":
+            return self.failure.exception() if self.failure is not None else from_report(self.record.error)
+        if self.record.status == "cancelled":
+            return RunCancelledError(f"the run {self.record.id!r} was cancelled")
+        return None
+
+    async def ended(self) -> None:
+        """Return when the run has ended; raise what went wrong."""
+        while self.record.status == "running" and self.error is None:
+            await self.changed.wait()
+        error = self.outcome()
+        if error is not None:
+            raise error
+
+    async def control(self, action: str, node: str = "") -> None:
+        """Pause, resume, stop or cancel."""
+        self.note(await self.session.control(action, node))
+
+    async def stop_at(self, seconds: float) -> None:
+        """Stop the run after so many seconds, unless it has ended before."""
+        at = time.monotonic() + seconds
+        while self.record.status == "running" and self.error is None and (left := at - time.monotonic()) > 0:
+            with anyio.move_on_after(left):
+                await self.changed.wait()
+        if self.record.status == "running" and self.error is None:
+            await self.control("stop")

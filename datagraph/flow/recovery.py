@@ -1,0 +1,100 @@
+"""Taking up a run whose process is gone."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterable, Mapping
+from typing import TYPE_CHECKING, Any
+
+from ..exceptions import GraphError, LeaseHeldError, NotResumableError, RunError
+from ..graph.model import INPUT_PREFIX, Graph
+from ..runtime.inject import Overrides
+from ..runtime.values import OPEN
+from ..streams.records import Probe, RunRecord
+from .inputs import Inputs, normalise
+from .local import LocalRun
+from .pumps import Pump
+
+if TYPE_CHECKING:
+    from .flow import Flow
+    from .supervisor import Supervisor
+
+
+async def recovered(
+    supervisor: Supervisor,
+    record: RunRecord,
+    flow: Flow,
+    inputs: Inputs | None,
+    *,
+    force: bool,
+    settings: Mapping[str, Mapping[str, Any]] | None = None,
+    overrides: Overrides | None = None,
+    pace: float | None = None,
+) -> tuple[LocalRun, list[Pump]]:
+    """A local run that goes on with what a dead process left, and the pumps for its async inputs.
+
+    Raises GraphError where the flow is not the run's, LeaseHeldError where a worker of it is alive (unless `force`),
+    NotResumableError where an unfinished input was not given again.
+    """
+    _same_graph(record, flow)
+    store = supervisor.store
+    local = LocalRun(supervisor.thread, store, record, lease=supervisor.lease)
+    async with store.session(record.id, "recover", lease=0) as session:
+        probe = await session.probe()
+        if record.status == "running" and not force:
+            _nobody_alive(record, probe)
+        if record.status != "running":
+            raise RunError(f"the run {record.id!r} is {record.status}: there is nothing to recover")
+    given = _inputs_left(record, probe, normalise(inputs))
+    pumps = [
+        Pump(name, values, probe.streams[name].length)
+        for name, values in given.items()
+        if values is not OPEN and isinstance(values, AsyncIterable)
+    ]
+    local.work_on(
+        flow.processors,
+        given,
+        executor=supervisor.executor,
+        settings=settings or {},
+        overrides=overrides or {},
+        pace=pace,
+    )
+    return local, pumps
+
+
+def _same_graph(record: RunRecord, flow: Flow) -> None:
+    theirs = _shape(Graph.from_dict(record.graph))
+    ours = _shape(flow.graph)
+    if theirs != ours:
+        missing = ", ".join(sorted(str(x) for x in theirs - ours)) or "nothing"
+        extra = ", ".join(sorted(str(x) for x in ours - theirs)) or "nothing"
+        raise GraphError(f"this flow is not that of the run {record.id!r}: it lacks {missing} and has {extra} too much")
+
+
+def _shape(graph: Graph) -> set[str]:
+    return {edge.name for edge in graph.edges} | {node.name for node in graph}
+
+
+def _nobody_alive(record: RunRecord, probe: Probe) -> None:
+    alive = [worker for worker, left in probe.workers.items() if left > 0]
+    if alive:
+        longest = max(probe.workers.values())
+        raise LeaseHeldError(
+            f"the run {record.id!r} has a worker that is alive, or was until a moment ago: wait {longest:.0f} s for "
+            f"its lease to lapse, or take over at once with force=True"
+        )
+
+
+def _inputs_left(record: RunRecord, probe: Probe, given: Mapping[str, Any]) -> dict[str, Any]:
+    left = {}
+    for name, node in probe.nodes.items():
+        if not name.startswith(INPUT_PREFIX) or node.status == "done":
+            continue
+        stream = name.removeprefix(INPUT_PREFIX)
+        if stream not in given:
+            raise NotResumableError(
+                f"the input {stream!r} of the run {record.id!r} was not finished "
+                f"({probe.streams[stream].length} values are stored): pass inputs={{{stream!r}: ...}} with the same "
+                f"values as before; those that are stored are skipped"
+            )
+        left[stream] = given[stream]
+    return left

@@ -1,0 +1,247 @@
+"""The run: a handle on work that goes on in the runtime thread, and on what the store has of it."""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections.abc import Generator, Iterator
+from typing import TYPE_CHECKING, Any, Literal
+
+import anyio
+
+from ..drawing.svg import svg
+from ..events.snapshot import Snapshot
+from ..exceptions import UnknownIOError
+from ..graph.check import suggest
+from ..graph.model import Graph
+from ..graph.text import to_text
+from ..observe.bottleneck import Bottleneck, bottleneck
+from ..observe.frame import edges_frame, nodes_frame
+from ..observe.probe import Observer
+from ..runtime.bridge import RuntimeThread
+from ..runtime.failure import Failure, from_report, report
+from .letters import DeadLetters
+from .local import LocalRun
+from .results import RunStream
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+Status = Literal["running", "paused", "completed", "failed", "cancelled"]
+
+
+class Run:
+    """A run of a flow, whoever started it. ``run["bar"]`` is any of its streams; iterating gives the names of the leaves.
+
+    Every method may be called from a script, a cell or any event loop. Those that wait have an async form: ``await
+    run.wait()`` beside ``run.join()``.
+    """
+
+    def __init__(self, thread: RuntimeThread, local: LocalRun, graph: Graph, *, all_outputs: bool = False) -> None:
+        self._thread = thread
+        self._local = local
+        self._graph = graph
+        self._all = all_outputs
+        self._streams: dict[str, RunStream] = {}
+        self._observer = Observer(graph)
+
+    # -- streams --------------------------------------------------------------------------------------------------
+
+    def __getitem__(self, name: str) -> RunStream:
+        stream = self._streams.get(name)
+        if stream is None:
+            known = [node_port.stream for node in self._graph for node_port in node.outputs]
+            if name not in known:
+                raise UnknownIOError(
+                    f"the run {self.name!r} has no stream {name!r}{suggest(name, known)}; it has: {', '.join(known)}"
+                )
+            stream = self._streams[name] = RunStream(self._thread, self._local, name)
+        return stream
+
+    def keys(self) -> tuple[str, ...]:
+        """The names that iterating gives: of streams that nobody reads, or of all that processors write."""
+        if self._all:
+            return tuple(port.stream for node in self._graph.processors() for port in node.outputs)
+        return tuple(node.label for node in self._graph if node.kind == "output")
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self.keys())
+
+    def __contains__(self, name: object) -> bool:
+        return any(port.stream == name for node in self._graph for port in node.outputs)
+
+    def __bool__(self) -> bool:
+        return True
+
+    # -- what it is -----------------------------------------------------------------------------------------------
+
+    @property
+    def id(self) -> str:
+        """The run's id, unique in its store."""
+        return self._local.record.id
+
+    @property
+    def name(self) -> str:
+        """What the run is called; several may be called the same."""
+        return self._local.record.name
+
+    @property
+    def graph(self) -> Graph:
+        """What is connected to what."""
+        return self._graph
+
+    @property
+    def status(self) -> Status:
+        """ "running", "paused", "completed", "failed" or "cancelled"."""
+        record = self._local.record
+        return "paused" if record.status == "running" and record.paused else record.status
+
+    def __repr__(self) -> str:
+        return f"Run({self.name!r}, {self.status})"
+
+    # -- waiting --------------------------------------------------------------------------------------------------
+
+    async def wait(self) -> Run:
+        """Wait for the end. Raises ProcessorError where it failed, RunCancelledError where it was cancelled."""
+        await self._thread.acall(self._local.ended)
+        return self
+
+    def __await__(self) -> Generator[Any, Any, Run]:
+        return self.wait().__await__()
+
+    def join(self, *, progress: bool | None = None) -> Run:
+        """Wait for the end from a script or a cell, showing how far it is; raises as `wait` does.
+
+        `progress` None shows it where there is a terminal to show it in.
+        """
+        future = self._thread.spawn(self._local.ended)
+        if progress or (progress is None and sys.stderr.isatty()):
+            self._show_progress(future)
+        try:
+            future.result()
+        except KeyboardInterrupt:
+            future.cancel()
+            raise
+        return self
+
+    def _show_progress(self, future: Any) -> None:
+        from ..observe.progress import progress_line
+
+        shown = 0
+        while not future.done():
+            line = progress_line(self.snapshot())
+            sys.stderr.write(f"\r{line:<{shown}}")
+            sys.stderr.flush()
+            shown = len(line)
+            try:
+                future.exception(timeout=0.5)
+            except TimeoutError:
+                continue
+        sys.stderr.write(f"\r{' ' * shown}\r")
+
+    def results(self) -> dict[str, list[Any]]:
+        """Wait for the end; the values of every stream that iterating gives, by name."""
+        self.join()
+        return {name: self[name].to_list() for name in self}
+
+    # -- control --------------------------------------------------------------------------------------------------
+
+    def pause(self, node: str | None = None) -> None:
+        """Stop calling functions, of one node or of all, within one value's time; nothing is lost."""
+        self._control("pause", self._node(node))
+
+    def resume(self, node: str | None = None) -> None:
+        """Go on after `pause`."""
+        self._control("resume", self._node(node))
+
+    def stop(self, *, timeout: float | None = None) -> Run:
+        """Close what feeds the run, let everything that is under way arrive, and keep the results.
+
+        Returns when the run has ended; TimeoutError after `timeout` seconds, and then it still drains.
+        """
+        self._control("stop")
+        self._thread.call(self._ended_within, timeout)
+        return self
+
+    def cancel(self) -> None:
+        """End the run at once. What is under way is abandoned; what is in the store stays."""
+        self._control("cancel")
+
+    async def astop(self) -> Run:
+        """`stop`, awaited."""
+        await self._thread.acall(self._local.control, "stop")
+        return await self.wait()
+
+    async def acontrol(self, action: Literal["pause", "resume", "cancel"], node: str | None = None) -> None:
+        """`pause`, `resume` or `cancel`, awaited."""
+        await self._thread.acall(self._local.control, action, self._node(node))
+
+    async def _ended_within(self, timeout: float | None) -> None:
+        with anyio.fail_after(timeout):
+            await self._local.ended()
+
+    def _control(self, action: str, node: str = "") -> None:
+        self._thread.call(self._local.control, action, node)
+
+    def _node(self, node: str | None) -> str:
+        if node is None:
+            return ""
+        known = [each.name for each in self._graph.processors()]
+        if node not in known:
+            raise UnknownIOError(f"the run has no node {node!r}{suggest(node, known)}; it has: {', '.join(known)}")
+        return node
+
+    async def afail(self, name: str, error: BaseException) -> None:
+        """End the run as failed because of what feeds its input `name`."""
+        failure = Failure(f"in:{name}", error)
+        self._local.failure = self._local.failure or failure
+        self._local.note(await self._thread.acall(self._local.session.fail, report(failure)))
+
+    # -- looking --------------------------------------------------------------------------------------------------
+
+    def snapshot(self) -> Snapshot:
+        """The run at this moment: every node and edge, in one round trip."""
+        return self._observer.see(self._thread.call(self._local.session.probe))
+
+    def nodes(self) -> pd.DataFrame:
+        """One row a node: state, shares, rates, errors."""
+        return nodes_frame(self.snapshot())
+
+    def edges(self) -> pd.DataFrame:
+        """One row an edge: written, read, lag, capacity, fill, rates."""
+        return edges_frame(self.snapshot())
+
+    def bottleneck(self, *, over: float = 1.0) -> Bottleneck:
+        """Which node holds the run up, in one sentence, with the evidence; averaged over the last `over` seconds at
+        least (it waits for them where nobody has looked before).
+        """
+        snapshot = self.snapshot()
+        waited = time.monotonic() + over
+        while self._observer.window() < over and self.status == "running" and time.monotonic() < waited + over:
+            time.sleep(min(0.1, over))  # a caller's thread, never the runtime's
+            snapshot = self.snapshot()
+        return bottleneck(self._graph, snapshot)
+
+    def logs(self, node: str, limit: int = 1000) -> list[str]:
+        """The last lines that a node's processor printed or logged."""
+        lines = self._thread.call(lambda: self._local.session.logs(self._node(node), limit=limit))
+        return [line for _, line in lines]
+
+    @property
+    def errors(self) -> list[Exception]:
+        """What went wrong: the error that ended the run, if one did, then the nodes' own."""
+        found: list[Exception] = []
+        outcome = self._local.outcome()
+        if isinstance(outcome, Exception):
+            found.append(outcome)
+        probe = self._thread.call(self._local.session.probe)
+        own = [record.error for record in probe.nodes.values() if record.error and record.error != probe.run.error]
+        return found + [from_report(error) for error in own]
+
+    def dead_letters(self, node: str) -> DeadLetters:
+        """The values that a node gave up, with their errors; ``.resend()`` gives them back to it."""
+        return DeadLetters(self._thread, self._local, self._node(node))
+
+    def _repr_mimebundle_(self, include: Any = None, exclude: Any = None) -> dict[str, str]:
+        snapshot = self.snapshot()
+        return {"text/plain": f"{self!r}\n{to_text(self._graph)}", "image/svg+xml": svg(self._graph, snapshot)}

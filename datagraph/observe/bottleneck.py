@@ -1,0 +1,271 @@
+"""Which node holds a run up, in one sentence, and never a guess.
+
+Flink calls a node that waits for room back-pressured. The culprit is the busiest node downstream of such nodes that is
+not itself held up; where nobody waits for room there is none, however busy somebody may be.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from ..drawing.style import RED_FROM, number, percent, seconds
+from ..events.snapshot import EdgeState, NodeState, Snapshot
+from ..graph.model import Graph, Node
+from ..graph.text import clean
+
+BLOCKED_FROM = 0.10  # of a node's time: less is the ordinary play between a writer and its reader
+WORKS_FROM = 0.50
+_GONE = {"done", "failed", "cancelled", "stopped"}
+
+
+@dataclass(frozen=True, slots=True)
+class Bottleneck:
+    """The node that holds a run up, or None; `str` of it is the sentence.
+
+    `evidence` has what the sentence was made from: "busy", "starved" and "blocked" shares, "edge", "lag", "capacity"
+    and "fill" of its fullest input, "waiting" (share of time by writer held up), "gain" (predicted throughput with one
+    more value in flight, over that of now).
+    """
+
+    node: str | None
+    sentence: str
+    evidence: Mapping[str, Any] = field(default_factory=dict)
+
+    def __str__(self) -> str:
+        return self.sentence
+
+    def _repr_mimebundle_(self, include: Any = None, exclude: Any = None) -> dict[str, str]:
+        return {"text/plain": self.sentence}
+
+
+def bottleneck(graph: Graph, snapshot: Snapshot) -> Bottleneck:
+    """The culprit of a snapshot, in the past tense where its run has ended."""
+    return _Case(graph, snapshot).solve()
+
+
+class _Case:
+    def __init__(self, graph: Graph, snapshot: Snapshot) -> None:
+        self.graph = graph
+        self.snapshot = snapshot
+        self.over = snapshot.status != "running"
+        self.nodes = {name: state for name, state in snapshot.nodes.items() if graph.node(name).kind != "output"}
+        self.work = {name: state for name, state in self.nodes.items() if graph.node(name).kind == "processor"}
+
+    def solve(self) -> Bottleneck:
+        if not self.snapshot.elapsed or not any(map(_known, self.nodes.values())):
+            return Bottleneck(None, "the run has just begun: nothing is known yet" if not self.over else "")
+        stands = self._stands_still()
+        if stands is not None:
+            return stands
+        held = [name for name, state in self.nodes.items() if self._is_held(state)]
+        if not held:
+            return self._nothing_full()
+        reached = self._downstream(held)
+        if not reached:
+            return self._held_from_outside(held)
+        culprit = max(reached, key=lambda name: self.nodes[name].busy)  # the first of equals
+        state = self.nodes[culprit]
+        if state.starved > max(state.busy, state.blocked):
+            return self._starved(culprit)
+        return self._accuse(culprit, held)
+
+    # Who is held up
+
+    def _is_held(self, state: NodeState) -> bool:
+        if state.status in _GONE and not self.over:
+            return self._is_full_behind(state.name)
+        return state.blocked >= BLOCKED_FROM or (not self.over and self._is_full_behind(state.name))
+
+    def _is_full_behind(self, name: str) -> bool:
+        return any(self._is_full(edge) for edge in self._out(name))
+
+    def _is_full(self, edge: EdgeState) -> bool:
+        return edge.waiting != "closed" and (edge.fill > RED_FROM or edge.waiting in ("writer", "both"))
+
+    def _out(self, name: str) -> list[EdgeState]:
+        return [self.snapshot.edges[edge.name] for edge in self.graph.out_of(name) if edge.name in self.snapshot.edges]
+
+    def _into(self, name: str) -> list[EdgeState]:
+        return [self.snapshot.edges[edge.name] for edge in self.graph.into(name) if edge.name in self.snapshot.edges]
+
+    def _downstream(self, held: list[str]) -> list[str]:
+        """The readers that hold these writers up, and, where they are held up themselves, those that hold them."""
+        reached: dict[str, None] = {}
+        waits = list(held)
+        for name in waits:
+            edges = self._out(name)
+            guilty = [edge for edge in edges if self._is_full(edge)] if not self.over else []
+            for edge in guilty or edges:
+                reader = self.work.get(edge.target)
+                if reader is None or edge.target in reached or (reader.status in _GONE and not self.over):
+                    continue
+                reached[edge.target] = None
+                if self._is_held(reader) and edge.target not in waits:
+                    waits.append(edge.target)
+        return list(reached)
+
+    # What is said
+
+    def _stands_still(self) -> Bottleneck | None:
+        """What needs a person, and no more workers."""
+        if self.over:
+            return None
+        if self.snapshot.paused:
+            return Bottleneck(None, "the run is paused")
+        for name, state in self.nodes.items():
+            if "lost" in state.status:
+                what = "source" if self.graph.node(name).kind == "input" else "worker"
+                return Bottleneck(
+                    name, f"the {what} of {self._name(name)} is gone: recover the run", {"status": state.status}
+                )
+        for name, state in self.work.items():
+            if state.paused and state.status not in _GONE and any(edge.lag for edge in self._into(name)):
+                lag = number(max(edge.lag for edge in self._into(name)))
+                return Bottleneck(name, f"{self._name(name)} is paused: {lag} values wait for it", {"paused": True})
+        return None
+
+    def _nothing_full(self) -> Bottleneck:
+        name, state = max(self.work.items(), key=lambda item: item[1].busy, default=("", NodeState("")))
+        nothing = f"nothing {self._was} full"
+        evidence = _shares(state)
+        source = self._slow_source()
+        if source:
+            waits = f"everything downstream {'waited' if self.over else 'waits'}"
+            return Bottleneck(
+                None, f"{nothing}: the source {self._name(source)} {self._was} the slowest, {waits}", evidence
+            )
+        if not name or state.busy <= 0:
+            return Bottleneck(None, f"{nothing}: no bottleneck", evidence)
+        said = f"{nothing}: no bottleneck; the busiest {self._was} {self._name(name)} ({percent(state.busy)})"
+        grows = max(self._into(name), key=lambda edge: edge.fill, default=None)
+        if grows is not None and grows.seconds_to_full and grows.lag and not self.over:
+            said += f", whose input holds {_held(grows)} and is full in {seconds(grows.seconds_to_full)}"
+        return Bottleneck(None, said, evidence)
+
+    def _slow_source(self) -> str:
+        """A source that is not held up and whose readers starve; '' where there is none."""
+        for name, state in self.nodes.items():
+            if self.graph.into(name) or (state.status in _GONE and not self.over):
+                continue
+            readers = [self.work[edge.target] for edge in self._out(name) if edge.target in self.work]
+            if readers and all(reader.starved >= WORKS_FROM for reader in readers):
+                return name
+        return ""
+
+    def _held_from_outside(self, held: list[str]) -> Bottleneck:
+        name = max(held, key=lambda each: self.nodes[each].blocked)
+        share = percent(self.nodes[name].blocked)
+        said = f"{self._name(name)} {'waited' if self.over else 'waits'} for room {share} of the time, but no processor holds it up"
+        return Bottleneck(
+            None, f"{said}: somebody reads its output from outside with hold=True, or its reader has ended", {}
+        )
+
+    def _starved(self, name: str) -> Bottleneck:
+        """A node that holds its writers up because another of its inputs is empty: who is slow on that side."""
+        seen = {name}
+        culprit = name
+        missing = edge = self._emptiest(name)
+        while edge is not None and edge.source in self.nodes and edge.source not in seen:
+            culprit = edge.source
+            seen.add(culprit)
+            if self.nodes[culprit].starved <= max(self.nodes[culprit].busy, self.nodes[culprit].blocked):
+                break
+            edge = self._emptiest(culprit)
+        full = [each for each in self._into(name) if self._is_full(each)]
+        if missing is None or culprit == name or not (full or self.over):
+            return self._nothing_full()
+        verb = "waited" if self.over else "waits"
+        said = (
+            f"{self._name(culprit)} {self._was} the bottleneck: {self._name(name)} {verb} "
+            f"{percent(self.nodes[name].starved)} of the time for its input {self._name(missing.stream)}"
+        )
+        if full:
+            said += f" while {self._name(full[0].stream)} holds {_held(full[0])}"
+        state = self.nodes[culprit]
+        if culprit in self.work:
+            said += f"; {self._name(culprit)} {self._was} {percent(state.busy)} busy"
+        return Bottleneck(culprit, said, {**_shares(state), "starved_reader": name, "edge": missing.name})
+
+    def _emptiest(self, name: str) -> EdgeState | None:
+        state = self.nodes[name]
+        inputs = [edge for edge in self._into(name) if edge.waiting != "closed" or self.over]
+        named = [edge for edge in inputs if edge.waiting in ("reader", "both") or edge.stream == state.waits_for]
+        return min(named or inputs, key=lambda edge: (edge.fill, edge.lag), default=None)
+
+    def _accuse(self, name: str, held: list[str]) -> Bottleneck:
+        state = self.nodes[name]
+        facts = [f"{percent(state.busy)} busy"]
+        fullest = max(self._into(name), key=lambda edge: edge.fill, default=None)
+        evidence: dict[str, Any] = _shares(state)
+        if fullest is not None and not self.over and fullest.capacity is not None and fullest.lag:
+            facts.append(f"its input holds {_held(fullest)}")
+            evidence |= {
+                "edge": fullest.name,
+                "lag": fullest.lag,
+                "capacity": fullest.capacity,
+                "fill": fullest.fill,
+            }
+        waiting = {each: self.nodes[each].blocked for each in held if each != name and self.nodes[each].blocked > 0}
+        evidence["waiting"] = waiting
+        if waiting:
+            most = max(waiting, key=lambda each: waiting[each])
+            verb = "waited" if self.over else "waits"
+            facts.append(f"{self._name(most)} {verb} {percent(waiting[most])} of the time")
+        said = f"{self._name(name)} {self._was} the bottleneck: {', '.join(facts)}"
+        advice = self._advice(self.graph.node(name), state, evidence)
+        return Bottleneck(name, f"{said}; {advice}" if advice else said, evidence)
+
+    def _advice(self, node: Node, state: NodeState, evidence: dict[str, Any]) -> str:
+        """What could be done; concurrency helps only who waits, and nobody sees from outside whether a node does."""
+        limit = node.attrs.get("rate")
+        if isinstance(limit, int | float) and limit > 0 and state.rate >= 0.8 * limit:
+            return f"it is held to {limit:g} values a second by rate="
+        if not _can_scale(node) or state.busy < WORKS_FROM:
+            return ""
+        wanted = 2 * max(1, state.concurrency)
+        others = [
+            each.busy for each_name, each in self.nodes.items() if each_name != node.name and each_name in self.work
+        ]
+        gain = min(2 * state.busy, 1 / max(max(others, default=0.0), 0.01))
+        if gain < 1.1:
+            return ""
+        evidence |= {"gain": gain, "concurrency": wanted}
+        condition = "" if _is_apart(node) else "if it waits for something other than the processor, "
+        return f"{condition}with concurrency {wanted} expect about {gain:.1f} times the throughput"
+
+    @property
+    def _was(self) -> str:
+        return "was" if self.over else "is"
+
+    def _name(self, name: str) -> str:
+        node = next((node for node in self.graph if node.name == name), None)
+        return f"`{clean(node.label if node is not None else name)}`"
+
+
+def _known(state: NodeState) -> bool:
+    return state.busy + state.starved + state.blocked > 0 or "lost" in state.status
+
+
+def _shares(state: NodeState) -> dict[str, Any]:
+    return {"busy": state.busy, "starved": state.starved, "blocked": state.blocked}
+
+
+def _held(edge: EdgeState) -> str:
+    """How full an edge is, in the measure that fills it."""
+    capacity = edge.capacity or 0
+    if capacity and edge.fill > edge.lag / capacity + 0.01:
+        return f"{percent(edge.fill)} of the bytes it may"
+    return f"{number(edge.lag)} of {number(capacity)}"
+
+
+def _can_scale(node: Node) -> bool:
+    """Whether several values of it may be in flight: it is called for each value of its one input, and keeps nothing."""
+    attrs = node.attrs
+    return attrs.get("shape") == "value" and len(node.inputs) == 1 and attrs.get("state") == "none"
+
+
+def _is_apart(node: Node) -> bool:
+    """Whether it runs in processes of its own, where the interpreter's lock does not make it wait for its siblings."""
+    return "process" in str(node.attrs.get("executor") or "").lower()

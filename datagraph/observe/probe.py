@@ -1,0 +1,265 @@
+"""From what a store says of a run to a snapshot of it, in any process: shares and rates over the last seconds."""
+
+from __future__ import annotations
+
+import json
+from collections import deque
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any, NamedTuple
+
+from ..events.snapshot import EdgeState, NodeState, Snapshot, Waiting
+from ..graph.model import Edge, Graph, Node
+from ..streams.records import NodeRecord, Probe, ReaderRecord, StreamRecord
+from .bottleneck import bottleneck
+from .rates import fill, rate, seconds_to_drained, seconds_to_full, shares
+
+WINDOW_SECONDS = 5.0
+LEAST_SECONDS = 0.5  # workers report twice a second: in less there is nothing to compare
+LOOKS = 50
+
+Times = Mapping[str, tuple[float, float, float]]
+_ENDED = {"done", "failed"}
+
+
+class _Look(NamedTuple):
+    """What is remembered of a probe: counts by edge and node, and each worker's seconds by node."""
+
+    at: float
+    edges: Mapping[str, tuple[int, int]]
+    nodes: Mapping[str, int]
+    times: Mapping[str, Times]
+
+
+class Observer:
+    """Turns probes of one run into snapshots; each is averaged over the looks of the last seconds, never a spot value.
+
+    The first look, and every look at a run that has ended, is averaged over the whole run.
+    """
+
+    def __init__(self, graph: Graph) -> None:
+        self._graph = graph
+        self._looks: deque[_Look] = deque(maxlen=LOOKS)
+        self._window = 0.0
+
+    def window(self) -> float:
+        """Seconds between the first look that counts and the last one; 0 after a single one."""
+        return self._window
+
+    def see(self, probe: Probe) -> Snapshot:
+        """The run as the probe shows it."""
+        look = _look(self._graph, probe)
+        before = self._before(look, probe)
+        run = probe.run
+        snapshot = Snapshot(
+            run=run.id,
+            name=run.name,
+            at=probe.now,
+            status=run.status,
+            paused=run.paused,
+            stopping=run.stopping,
+            elapsed=max(0.0, (run.ended or probe.now) - run.created),
+            nodes={node.name: _node(self._graph, node, probe, look, before) for node in self._graph},
+            edges={edge.name: _edge(self._graph, edge, probe, look, before) for edge in self._graph.edges},
+            workers=len({worker.partition(".")[0] for worker in probe.workers}),
+            error=_message(run.error),
+        )
+        found = bottleneck(self._graph, snapshot)
+        return replace(snapshot, sentence=found.sentence, bottleneck=found.node or "")
+
+    def _before(self, look: _Look, probe: Probe) -> _Look:
+        """The look to compare with; the run's own beginning where there is none, or the run has ended."""
+        start = _Look(probe.run.created, {}, {}, {})
+        looks = self._looks
+        if looks and (looks[-1].at > look.at or any(look.edges[e][0] < n[0] for e, n in looks[-1].edges.items())):
+            looks.clear()  # the store went back to an earlier state
+        if probe.run.status != "running":
+            looks.clear()
+            self._window = look.at - start.at
+            return start
+        while len(looks) > 1 and looks[1].at <= look.at - WINDOW_SECONDS:
+            looks.popleft()
+        before = looks[0] if looks else start
+        self._window = look.at - before.at if looks else 0.0
+        if not looks or look.at - looks[-1].at >= WINDOW_SECONDS / LOOKS:
+            looks.append(look)
+        return before if self._window >= LEAST_SECONDS else start
+
+
+def _look(graph: Graph, probe: Probe) -> _Look:
+    edges = {edge.name: _counts(edge, probe) for edge in graph.edges}
+    return _Look(
+        at=probe.run.ended or probe.now,
+        edges=edges,
+        nodes={node.name: _moved(graph, node, edges) for node in graph},
+        times={name: {w: _times(facts) for w, facts in record.report.items()} for name, record in probe.nodes.items()},
+    )
+
+
+def _counts(edge: Edge, probe: Probe) -> tuple[int, int]:
+    """Values written to an edge and read from it; what an output shows counts as read."""
+    stream = probe.streams.get(edge.stream)
+    if stream is None:
+        return 0, 0
+    reader = stream.readers.get((edge.target, edge.target_port))
+    return stream.length, stream.length if reader is None else min(reader.cursor, stream.length)
+
+
+def _moved(graph: Graph, node: Node, edges: Mapping[str, tuple[int, int]]) -> int:
+    """Values that a node has read; for a source, written."""
+    if node.inputs:
+        return sum(edges[edge.name][1] for edge in graph.into(node.name))
+    return sum({edge.stream: edges[edge.name][0] for edge in graph.out_of(node.name)}.values())
+
+
+def _times(facts: Mapping[str, Any]) -> tuple[float, float, float]:
+    return float(facts.get("busy", 0.0)), float(facts.get("starved", 0.0)), float(facts.get("blocked", 0.0))
+
+
+def _spent(now: Times, before: Times) -> tuple[float, float, float]:
+    """Seconds that all workers together spent between two looks; in all, where they spent none in between."""
+    busy = starved = blocked = 0.0
+    for worker, times in now.items():
+        earlier = before.get(worker, (0.0, 0.0, 0.0))
+        busy += max(0.0, times[0] - earlier[0])
+        starved += max(0.0, times[1] - earlier[1])
+        blocked += max(0.0, times[2] - earlier[2])
+    if busy + starved + blocked < 0.001 and before:
+        return _spent(now, {})
+    return busy, starved, blocked
+
+
+def _node(graph: Graph, node: Node, probe: Probe, look: _Look, before: _Look) -> NodeState:
+    record = probe.nodes.get(node.name)
+    moved, seconds = look.nodes[node.name], look.at - before.at
+    written = {e.stream: look.edges[e.name][0] for e in graph.out_of(node.name)}
+    state = NodeState(
+        name=node.name,
+        read=moved if node.inputs else 0,
+        written=sum(written.values()),
+        rate=rate(moved, before.nodes.get(node.name, 0), seconds),
+        concurrency=int(node.attrs.get("concurrency") or 1),
+        version=int(node.attrs.get("version") or 1),
+        paused=probe.run.status == "running" and (probe.run.paused or node.name in probe.run.paused_nodes),
+    )
+    if record is None:
+        streams = [probe.streams[port.stream] for port in node.inputs if port.stream in probe.streams]
+        ended = bool(streams) and all(stream.ended for stream in streams)
+        return replace(state, status="done" if ended else "running" if moved else "waiting", paused=False)
+    live = {w: facts for w, facts in record.report.items() if w in probe.workers or probe.run.status != "running"}
+    busy, starved, blocked = shares(*_spent(look.times[node.name], before.times.get(node.name, {})))
+    counters = record.counters
+    return replace(
+        state,
+        status=_status(node, record, probe),
+        busy=busy,
+        starved=starved,
+        blocked=blocked,
+        workers=sum(int(facts.get("workers", 1)) for facts in live.values()) or int(node.attrs.get("workers") or 1),
+        errors=counters.get("errors", 0),
+        retries=counters.get("retries", 0),
+        skipped=counters.get("skipped", 0),
+        dead_letters=counters.get("dead_letters", 0),
+        resumable=_resumable(node, record, probe),
+        waits_for="" if record.status in _ENDED else _waits_for(live),
+        error=_message(record.error),
+    )
+
+
+def _status(node: Node, record: NodeRecord, probe: Probe) -> str:
+    if record.status in _ENDED:
+        return record.status
+    if probe.run.status != "running":
+        return "cancelled" if probe.run.status == "cancelled" else "stopped"
+    owners = {record.owner} if record.owner else set(record.report)
+    if owners and not owners & set(probe.workers):
+        return "source lost" if node.kind == "input" else "worker lost"
+    return record.status
+
+
+def _waits_for(reports: Mapping[str, Mapping[str, Any]]) -> str:
+    """The port or stream that it waits for, if all of its workers wait."""
+    waits = [str(facts.get("waits", "")).partition(":")[2] for facts in reports.values()]
+    return waits[0] if waits and all(waits) else ""
+
+
+def _resumable(node: Node, record: NodeRecord, probe: Probe) -> bool:
+    """Whether a new worker could take the node up: one with locals needs all of its input since its resume point."""
+    if node.attrs.get("state") != "locals" or record.status in _ENDED:
+        return True
+    for port in node.inputs:
+        stream = probe.streams.get(port.stream)
+        if stream is not None and record.cursors.get(port.name, (0, 0))[0] < stream.first:
+            return False
+    return True
+
+
+def _edge(graph: Graph, edge: Edge, probe: Probe, look: _Look, before: _Look) -> EdgeState:
+    written, read = look.edges[edge.name]
+    then, seconds = before.edges.get(edge.name, (0, 0)), look.at - before.at
+    stream = probe.streams.get(edge.stream)
+    reader = stream.readers.get((edge.target, edge.target_port)) if stream is not None else None
+    into, out = rate(written, then[0], seconds), rate(read, then[1], seconds)
+    state = EdgeState(
+        edge.name, edge.stream, edge.source, edge.target, written=written, read=read, rate_in=into, rate_out=out
+    )
+    if stream is None:
+        return replace(state, capacity=edge.capacity)
+    if reader is None:
+        return replace(state, ended=stream.ended, waiting="closed" if stream.ended else "")
+    lag, size = written - read, max(0, stream.size - reader.size) if written > read else 0
+    holds = reader.hold == "hold"
+    full = fill(lag, reader.capacity, size, reader.capacity_bytes) if holds else 0.0
+    goes_on = probe.run.status == "running" and not probe.run.paused
+    return replace(
+        state,
+        lag=lag,
+        size=size,
+        capacity=reader.capacity if holds or (reader.hold == "free" and edge.capacity is not None) else None,
+        fill=full,
+        seconds_to_full=seconds_to_full(full, lag, into, out) if goes_on and not stream.ended else None,
+        seconds_to_drained=seconds_to_drained(lag, into, out) if goes_on else None,
+        waiting=_waiting(edge, stream, reader, probe),
+        ended=stream.ended,
+    )
+
+
+def _waiting(edge: Edge, stream: StreamRecord, reader: ReaderRecord, probe: Probe) -> Waiting:
+    lag = stream.length - reader.cursor
+    target = probe.nodes.get(edge.target)
+    gone = target is not None and target.status in _ENDED
+    if stream.ended and (lag <= 0 or gone):
+        return "closed"
+    writer = reader.hold == "hold" and _held(stream, reader) and _is_blocked(edge, stream, probe)
+    starved = lag <= 0 and not gone and target is not None and _says(target, f"values:{edge.target_port}", probe)
+    return "both" if writer and starved else "writer" if writer else "reader" if starved else ""
+
+
+def _held(stream: StreamRecord, reader: ReaderRecord) -> bool:
+    """Whether no holding reader of the stream leaves less room than this one."""
+
+    def room(one: ReaderRecord) -> tuple[int, int]:
+        return one.cursor + one.capacity, one.size + one.capacity_bytes
+
+    others = [room(other) for other in stream.readers.values() if other.hold == "hold"]
+    return room(reader)[0] <= min(o[0] for o in others) or room(reader)[1] <= min(o[1] for o in others)
+
+
+def _is_blocked(edge: Edge, stream: StreamRecord, probe: Probe) -> bool:
+    writer = probe.nodes.get(edge.source)
+    return bool(stream.blocked) or (writer is not None and _says(writer, f"room:{edge.stream}", probe))
+
+
+def _says(record: NodeRecord, waits: str, probe: Probe) -> bool:
+    """Whether a living worker of the node says that it waits for this."""
+    return any(facts.get("waits") == waits for worker, facts in record.report.items() if worker in probe.workers)
+
+
+def _message(error: bytes) -> str:
+    """The sentence in an error as the runtime keeps it."""
+    if not error:
+        return ""
+    try:
+        return str(json.loads(error)["message"])
+    except (ValueError, TypeError, KeyError):
+        return error.decode(errors="replace") if isinstance(error, bytes) else str(error)

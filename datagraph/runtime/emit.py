@@ -1,0 +1,34 @@
+"""From what a function returned to the buffers of its outlets."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from .outlet import Outlet
+from .values import IOVal
+
+
+def spread(
+    results: list[Any],
+    outlets: Sequence[Outlet],
+    find: Callable[[Any], Outlet],
+    *,
+    none_is_value: bool,
+    skip: Any,
+) -> None:
+    """Append results to their outlets' buffers: None is nothing where it was returned, a value where it was yielded."""
+    kinds = set(map(type, results))
+    if (
+        len(outlets) == 1
+        and IOVal not in kinds
+        and type(skip) not in kinds
+        and (none_is_value or type(None) not in kinds)
+    ):
+        outlets[0].buffer.extend(results)
+        return
+    for item in results:
+        if item is skip or (item is None and not none_is_value):
+            continue
+        outlet = find(item)
+        outlet.buffer.append(item.value if item.__class__ is IOVal else item)

@@ -1,0 +1,257 @@
+"""Functions that read streams: generators, coroutines and plain functions that take `IO`, and sources.
+
+`pump` and `pump_in_thread` are the hot path of writing: what the function yields goes into a list, and only a full
+list (or an idle writer, which sets the limit to zero) ends in a call.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Coroutine
+from contextlib import AsyncExitStack, aclosing, closing
+from math import inf
+from time import monotonic
+from typing import Any
+
+import anyio
+import anyio.from_thread
+import anyio.to_thread
+
+from ..exceptions import MismatchedIOError, UnknownIOError
+from ..streams.text import short
+from .io import IO, Reader, not_seen
+from .node import Node
+from .outlet import GATHER, Mark, Outlet
+from .port import Port
+from .values import IOVal
+
+Pressed = Callable[[Outlet], Coroutine[Any, Any, bool]]
+
+
+async def pump(items: Any, only: Outlet | None, find: Callable[[Any], Outlet], pressed: Pressed) -> None:
+    """Gather what an async generator yields until it ends, or until `pressed` says to stop."""
+    if only is None:
+        async for item in items:
+            outlet = find(item)
+            outlet.buffer.append(item.value)
+            if len(outlet.buffer) >= outlet.limit and await pressed(outlet):
+                return
+        return
+    name = only.stream
+    buffer = only.buffer
+    append = buffer.append
+    async for item in items:
+        if item.__class__ is IOVal:
+            if item.name != name:
+                find(item)
+            append(item.value)
+        else:
+            append(item)
+        if len(buffer) >= only.limit and await pressed(only):
+            return
+
+
+def pump_in_thread(items: Any, only: Outlet | None, find: Callable[[Any], Outlet], pressed: Pressed) -> None:
+    """The same for a plain generator, in a worker thread."""
+    for item in items:
+        outlet = only if only is not None and item.__class__ is not IOVal else find(item)
+        outlet.buffer.append(item.value if item.__class__ is IOVal else item)
+        if len(outlet.buffer) >= outlet.limit and anyio.from_thread.run(pressed, outlet):
+            return
+
+
+class StreamNode(Node):
+    """A node whose function takes streams."""
+
+    def __init__(self, *args: Any) -> None:
+        super().__init__(*args)
+        self._readers: list[Reader] = []
+        self._asking = 0
+        self._automatic = True
+        self._pending: Mark | None = None
+        self._last: tuple[list[int], list[int]] | None = None
+        self._chunk = 16
+        self._given_at = 0.0
+        self._given = 0
+        self._seen: dict[str, Any] = {}
+
+    async def drive(self, stack: AsyncExitStack) -> None:
+        self._reset()
+        call = await self.work.prepare(stack, self.context)
+        streams: list[IO[Any]] = [IO(self, self.ports[port]) for port, _ in self.work.inputs]
+        self._readers = list(streams)
+        if self.work.wait:
+            for port in self.ports.values():
+                await self.until_complete(port)
+        only = self.outlets[0] if len(self.outlets) == 1 else None
+        flavour = self.work.flavour
+        if flavour == "asyncgen":
+            async with aclosing(call(*streams)) as items:
+                await pump(items, only, self._find, self._pressed)
+        elif flavour == "generator":
+
+            def work() -> None:
+                with closing(call(*streams)) as items:
+                    pump_in_thread(items, only, self._find, self._pressed)
+
+            await anyio.to_thread.run_sync(work, limiter=self.engine.threads)
+        else:
+            if flavour == "coroutine":
+                result = await call(*streams)
+            else:
+                result = await anyio.to_thread.run_sync(call, *streams, limiter=self.engine.threads)
+            if result is not None:
+                outlet = self._find(result)
+                outlet.buffer.append(result.value if result.__class__ is IOVal else result)
+
+    def _reset(self) -> None:
+        self._readers, self._pending, self._last = [], None, None
+        self._asking, self._automatic = 0, True
+        codec = self.session.codec
+        self._seen = {port: codec.decode_value(data) for port, data in self.record.looked.items()}
+
+    def _find(self, item: Any) -> Outlet:
+        return find_outlet(self, item)
+
+    # -- asked by its readers -------------------------------------------------------------------------------------
+
+    async def asked(self, reader: Reader) -> None:
+        if self.scope.deadline != inf:
+            self.scope.deadline = inf
+        if reader not in self._readers:
+            self._readers.append(reader)
+        if self.threaded:
+            self._learn_pace()
+        self._asking += 1
+        try:
+            if self._asking > 1:
+                self._automatic = False
+            if self._automatic and not any(other.in_hand for other in self._readers):
+                self._note()
+            await self.writer.breathe()
+            await self.engine.gate(self)
+            if self.work.rate is not None:
+                await self.engine.paced(self)
+        finally:
+            self._asking -= 1
+
+    def given(self, reader: Reader, count: int) -> None:
+        self._given_at, self._given = monotonic(), count
+        if self.work.timeout is not None:
+            self.scope.deadline = anyio.current_time() + self.work.timeout
+
+    def chunk_limit(self) -> int:
+        if self.work.timeout is not None or self.work.rate is not None:
+            return 1
+        return self._chunk if self.threaded else GATHER
+
+    async def looked(self, port: Port, value: Any) -> None:
+        self._seen[port.name] = value
+        self.writer.looked[port.name] = self.session.codec.encode_value(value)
+        self.writer.wake()
+
+    async def set_hold(self, port: Port, hold: Any, capacity: int | None = None) -> None:
+        if self.work.wait or (port.hold == "open" and hold == "hold" and capacity is None):
+            return
+        if port.hold == "open" and hold == "hold":
+            hold = "open"
+        port.hold = hold
+        await self.session.hold(self.name, port.name, hold, capacity=capacity)
+        self.engine.held(self.name, port.name, hold, capacity)
+
+    def seen(self, port: str) -> Any:
+        return self._seen.get(port, not_seen())
+
+    def _learn_pace(self) -> None:
+        """In a thread nothing can be recalled, so a chunk should take about 10 ms."""
+        if self._given and self._given_at:
+            spent = monotonic() - self._given_at
+            per_value = spent / self._given
+            self._chunk = max(1, min(GATHER, int(0.01 / per_value) if per_value > 0 else GATHER, 4 * self._chunk))
+
+    # -- asked by the writer --------------------------------------------------------------------------------------
+
+    def _note(self) -> None:
+        """A safe point, unless nothing has changed since the last."""
+        totals = [outlet.total() for outlet in self.outlets]
+        positions = [port.position for port in self.ports.values()]
+        if self._last == (totals, positions):
+            return
+        if self._last is None and not any(totals) and not any(positions):
+            return
+        self._last = (totals, positions)
+        letters = self._letters()
+        reads = [port.advance(port.position) for port in self.ports.values()]
+        before = self._pending.letters if self._pending is not None else []
+        self._pending = Mark(totals, reads, self.saved_state(), before + letters)
+
+    def _letters(self) -> list[Any]:
+        letters: list[Any] = []
+        for port in self.ports.values():
+            letters += [letter for letter in port.letters if letter]
+            for position in [p for p in self._bad.get(port.name, {}) if p < port.position]:
+                del self._bad[port.name][position]
+            port.letters = []
+        return letters
+
+    def mark(self, limit: int) -> Mark | None:
+        mark, self._pending = self._pending, None
+        return mark
+
+    def final(self, limit: int) -> Mark | None:
+        mark, self._pending = self._pending, None
+        letters = (mark.letters if mark is not None else []) + self._letters()
+        for reader in self._readers:
+            reader.recall()
+        reads = [port.advance(port.position) for port in self.ports.values()]
+        return Mark([outlet.total() for outlet in self.outlets], reads, self.saved_state(), letters)
+
+    def recall(self) -> None:
+        if not self.threaded:
+            for reader in self._readers:
+                reader.recall()
+
+    def hand(self) -> tuple[list[tuple[Port, int, int]], Any]:
+        for reader in self._readers:
+            hands, value = reader.hand()
+            if hands:
+                return hands, value
+        return [], None
+
+    async def commit_now(self) -> None:
+        self.recall()
+        self._note()
+        await self.writer.flush()
+
+    async def _pressed(self, outlet: Outlet) -> bool:
+        """A buffer is at its limit; True when the function is to be closed."""
+        await self.writer.pressed(outlet)
+        if self.engine.is_paused(self.name):
+            await self.engine.gate(self)
+        if self.work.rate is not None and not self.work.inputs:
+            outlet.limit = 0
+            await self.engine.paced(self)
+        return self.closing
+
+
+def find_outlet(node: Node, item: Any) -> Outlet:
+    """The outlet that an item is for; UnknownIOError, MismatchedIOError."""
+    names = node.work.outputs
+    if item.__class__ is IOVal:
+        for outlet in node.outlets:
+            if outlet.stream == item.name:
+                return outlet
+        raise UnknownIOError(f"{node.name!r} put out a value for {item.name!r}; it declares {_listed(names)}")
+    if len(names) == 1:
+        return node.outlets[0]
+    if not names:
+        raise MismatchedIOError(
+            f"{node.name!r} declares no outputs and put out {short(item)}: declare one, or return None"
+        )
+    raise MismatchedIOError(
+        f"{node.name!r} has several outputs ({_listed(names)}) and put out the bare value {short(item)}: "
+        f"say which, with IOVal(name=..., value=...)"
+    )
+
+
+def _listed(names: tuple[str, ...]) -> str:
+    return ", ".join(repr(name) for name in names) or "no outputs"

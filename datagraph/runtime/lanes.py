@@ -1,0 +1,376 @@
+"""Functions that are called value by value, or batch by batch: a window of slots, worked on by `concurrency` lanes.
+
+A slot is a run of consecutive values that one lane works through; its results gather in a list, in order, and the
+writer collects them from the window's left end (`ordered`) or from wherever they are ready. A value whose result was
+collected is finished, so every collection is a safe point.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable
+from contextlib import AsyncExitStack
+from contextvars import ContextVar
+from time import monotonic
+from typing import Any
+
+import anyio
+import anyio.from_thread
+import anyio.to_thread
+
+from ..streams.records import Advance
+from ..streams.text import short
+from .emit import spread
+from .failure import Failure, GivenUp
+from .generate import find_outlet
+from .io import wait_any
+from .node import Node
+from .outlet import GATHER, Mark
+from .port import Port
+from .slots import Slot
+
+POSITION: ContextVar[str] = ContextVar("datagraph_position", default="")
+_GRAIN_SECONDS = 0.01
+SKIPPED: Any = object()
+
+
+class ValueNode(Node):
+    """A node whose function takes values."""
+
+    def __init__(self, *args: Any) -> None:
+        super().__init__(*args)
+        self._window: deque[Slot] = deque()
+        self._per_value = 0.0
+        self._lock = anyio.Lock()
+        self._slot_finished = anyio.Event()
+        self._ended = False
+        self._reported: list[int] = []
+        self._letters: list[Any] = []
+        self._call: Callable[..., Any]
+        work = self.work
+        self._many = work.flavour in {"asyncgen", "generator"}
+        self._zipped = work.shape == "value" and len(work.inputs) > 1
+        self._careful = work.timeout is not None or work.rate is not None or self._many or work.uses_context
+
+    async def drive(self, stack: AsyncExitStack) -> None:
+        self._window.clear()
+        self._ended, self._reported, self._letters = False, [], []
+        if not self.work.ordered and self.record.state is not None:
+            port = self.ports[self.work.inputs[0][0]]
+            for start, stop in self.session.codec.decode_value(self.record.state):
+                port.bad.update(dict.fromkeys(range(start, stop), b""))
+        self._call = self._adapt(await self.work.prepare(stack, self.context))
+        if self.work.wait:
+            for port in self.ports.values():
+                await self.until_complete(port)
+        async with anyio.create_task_group() as lanes:
+            for _ in range(self.work.concurrency):
+                lanes.start_soon(self._lane)
+
+    def _adapt(self, call: Callable[..., Any]) -> Callable[..., Any]:
+        if self._zipped:
+            return lambda values: call(*values)
+        if self.work.batch_frame:
+            import pandas as pd
+
+            return lambda values: call(pd.DataFrame(values))
+        return call
+
+    # -- lanes ----------------------------------------------------------------------------------------------------
+
+    async def _lane(self) -> None:
+        while True:
+            async with self._lock:
+                slot = await self._claim()
+            if slot is None:
+                return
+            began = monotonic()
+            waited = self._waited()
+            while True:
+                await self._work(slot)
+                if slot.done:
+                    break
+                slot.recall()
+                await self._breathe()
+                slot.go_on()
+            self._learn(slot, monotonic() - began - (self._waited() - waited))
+            finished, self._slot_finished = self._slot_finished, anyio.Event()
+            finished.set()
+            self._tell()
+
+    def _waited(self) -> float:
+        _, starved, blocked = self.clock.totals()
+        return starved + blocked
+
+    def _learn(self, slot: Slot, spent: float) -> None:
+        per_value = max(0.0, spent) / max(1, slot.stop - slot.start)
+        self._per_value = per_value if not self._per_value else 0.5 * (self._per_value + per_value)
+
+    async def _breathe(self) -> None:
+        await self.writer.breathe()
+        await self.engine.gate(self)
+
+    async def _claim(self) -> Slot | None:
+        """The next slot; None where all inputs have ended. One lane at a time, so slots are in order."""
+        await self._breathe()
+        if self._ended:
+            return None
+        await self._bounded()
+        slot = await self._next_batch() if self.work.shape == "batch" else await self._next_values()
+        if slot is None:
+            self._ended = True
+            return None
+        self._window.append(slot)
+        return slot
+
+    async def _bounded(self) -> None:
+        """A window is not endless: one very slow value does not make the others run far ahead."""
+        while sum(len(slot.results) - slot.collected for slot in self._window) >= GATHER and self.work.ordered:
+            await self._slot_finished.wait()
+
+    def _grain(self) -> int:
+        if self.work.rate is not None:
+            return 1
+        if not self._per_value:
+            return 1 if self.work.concurrency > 1 or self.threaded else 64
+        return max(1, min(GATHER, int(_GRAIN_SECONDS / self._per_value) if self._per_value > 1e-7 else GATHER))
+
+    async def _next_values(self) -> Slot | None:
+        if self._zipped:
+            ports = tuple(self.ports[port] for port, _ in self.work.inputs)
+            for port in ports:
+                if not await port.fill():
+                    return None
+            count = min(self._grain(), *(len(port.unread) for port in ports))
+            start = ports[0].position
+            return Slot(ports, start, list(zip(*(port.take(count) for port in ports), strict=True)))
+        while (port_ := await self._ready_port()) is not None:
+            grain = self._grain()
+            if self.work.concurrency > 1:
+                grain = max(1, min(grain, len(port_.unread) // self.work.concurrency))
+            values = port_.take(grain)
+            if values:
+                return Slot((port_,), port_.position - len(values), values)
+        return None
+
+    async def _ready_port(self) -> Port | None:
+        """The port to read from next: dead letters that came back go first."""
+        main = self.ports[self.work.inputs[0][0]]
+        if not self.work.private:
+            return main if await main.fill() else None
+        private = self.ports[self.work.private]
+        while True:
+            events = [self.session.signals.event(f"values:{port.stream}") for port in (private, main)]
+            for port in (private, main):
+                if await port.fill(wait=False):
+                    return port
+            if main.ended:
+                return None
+            with self.clock.starved(main.name):
+                await wait_any(events)
+
+    async def _next_batch(self) -> Slot | None:
+        port = await self._ready_port()
+        if port is None:
+            return None
+        if port.name == self.work.private:
+            values = port.take(self.work.batch_size)
+            return Slot((port,), port.position - len(values), [values], whole=True)
+        values = await port.batch(self.work.batch_size, self.work.batch_within)
+        return Slot((port,), port.position - len(values), [values], whole=True)
+
+    # -- one slot -------------------------------------------------------------------------------------------------
+
+    async def _work(self, slot: Slot) -> None:
+        """Work through a slot; returns early where it was recalled."""
+        while not slot.done:
+            try:
+                if self._careful:
+                    for value in slot.it:
+                        slot.results.append(await self._attempt(slot, value))
+                        self._tell()
+                elif self.threaded:
+                    await anyio.to_thread.run_sync(self._in_thread, slot, limiter=self.engine.threads)
+                else:
+                    await self._in_loop(slot)
+            except GivenUp:
+                raise
+            except Exception as error:
+                index = len(slot.results)
+                value = slot.values[len(slot.values) - slot.left() - 1]
+                slot.results.append(await self._after(slot, index, value, error))
+                continue
+            if self.halted or not slot.left():
+                return
+
+    async def _in_loop(self, slot: Slot) -> None:
+        call, append, writer = self._call, slot.results.append, self.writer
+        for value in slot.it:
+            append(await call(value))
+            if writer.idle:
+                writer.wake()
+
+    def _in_thread(self, slot: Slot) -> None:
+        call, append, writer = self._call, slot.results.append, self.writer
+        for value in slot.it:
+            append(call(value))
+            if writer.idle:
+                anyio.from_thread.run_sync(writer.wake)
+            if self.halted:
+                return
+
+    def _tell(self) -> None:
+        if self.writer.idle:
+            self.writer.wake()
+
+    async def _attempt(self, slot: Slot, value: Any) -> Any:
+        try:
+            return await self._call_once(slot, value, slot.start + len(slot.results))
+        except Exception as error:
+            return await self._after(slot, len(slot.results), value, error)
+
+    async def _call_once(self, slot: Slot, value: Any, position: int) -> Any:
+        if self.work.rate is not None:
+            await self.engine.paced(self)
+        POSITION.set(f"{slot.ports[0].name}:{position}")
+        timeout = self.work.timeout
+        with anyio.fail_after(timeout):
+            flavour = self.work.flavour
+            if flavour == "coroutine":
+                return await self._call(value)
+            if flavour == "asyncgen":
+                return [item async for item in self._call(value)]
+            call = self._call if flavour == "function" else lambda v: list(self._call(v))
+            return await anyio.to_thread.run_sync(
+                call, value, limiter=self.engine.threads, abandon_on_cancel=timeout is not None
+            )
+
+    async def _after(self, slot: Slot, index: int, value: Any, error: Exception) -> Any:
+        """The first attempt failed: try again, then do what `on_error` says."""
+        attempts = 1
+        position = slot.start if slot.whole else slot.start + index
+        while True:
+            while attempts <= self.work.retry.attempts and self.work.retry.matches(error):
+                self._add("retries")
+                await anyio.sleep(self.work.retry.delay(attempts))
+                attempts += 1
+                try:
+                    return await self._call_once(slot, value, position)
+                except Exception as again:
+                    error = again
+            failure = Failure(self.name, error, short(value), position, attempts)
+            policy = self.work.on_error
+            if policy == "pause":
+                await self.engine.pause(self.name, failure)
+                await self.engine.gate(self)
+                attempts = 0
+                try:
+                    return await self._call_once(slot, value, position)
+                except Exception as again:
+                    error, attempts = again, 1
+                continue
+            if policy == "fail":
+                with anyio.move_on_after(1.0):
+                    await self.writer.flush()
+                raise GivenUp(failure) from error
+            self._add("errors")
+            if policy == "dead_letter":
+                self._add("dead_letters")
+                letter = self.letter(failure, slot.ports[0].name, position, value)
+                slot.letters[index] = letter
+            else:
+                self._add("skipped")
+            return SKIPPED
+
+    def _add(self, counter: str) -> None:
+        self.writer.counters[counter] = self.writer.counters.get(counter, 0) + 1
+
+    # -- asked by the writer --------------------------------------------------------------------------------------
+
+    @property
+    def halted(self) -> bool:
+        """Whether a lane should come by."""
+        return self.engine.is_paused(self.name) or self.writer.waiting_for_room or self.closing
+
+    def recall(self) -> None:
+        if not self.threaded:
+            for slot in self._window:
+                slot.recall()
+
+    def mark(self, limit: int) -> Mark | None:
+        return self._collect(limit)
+
+    def final(self, limit: int) -> Mark | None:
+        return self._collect(limit, last=True)
+
+    def _collect(self, limit: int, *, last: bool = False) -> Mark | None:
+        """Move finished results to the outlets, about `limit` values of output; what is collected is finished."""
+        window = self._window
+        for slot in list(window):
+            if slot.collected < len(slot.results):
+                limit -= self._collect_slot(slot, limit)
+            if self.work.ordered and not (slot.done and slot.collected == len(slot.results)):
+                break
+            if limit <= 0:
+                break
+        while window and window[0].done and window[0].collected == len(window[0].results):
+            window.popleft()
+        reads = [self._advance(port) for port in self.ports.values()]
+        positions = [read.cursor for read in reads]
+        totals = [outlet.total() for outlet in self.outlets]
+        if not last and [*positions, *totals] == self._reported:
+            return None
+        self._reported = [*positions, *totals]
+        letters, self._letters = self._letters, []
+        return self._made(Mark(totals, reads, self._ahead(), letters))
+
+    def _made(self, mark: Mark) -> Mark | None:
+        return mark
+
+    def _collect_slot(self, slot: Slot, limit: int) -> int:
+        """Move results of one slot; how many values that put out."""
+        before = sum(outlet.total() for outlet in self.outlets)
+        one_by_one = self._many or len(self.outlets) > 1
+        while slot.collected < len(slot.results):
+            put_out = sum(outlet.total() for outlet in self.outlets) - before
+            if put_out >= limit:
+                break
+            start = slot.collected
+            stop = start + 1 if one_by_one else min(len(slot.results), start + limit - put_out)
+            self._emit(slot.results[start:stop])
+            for index in [i for i in slot.letters if start <= i < stop]:
+                self._letters.append(slot.letters.pop(index))
+            slot.collected = stop
+        return sum(outlet.total() for outlet in self.outlets) - before
+
+    def _advance(self, port: Port) -> Advance:
+        mine = [
+            slot.position() - slot.start + self._start_in(slot, port) for slot in self._window if port in slot.ports
+        ]
+        return port.advance(min(mine) if mine else port.position)
+
+    def _start_in(self, slot: Slot, port: Port) -> int:
+        return slot.start + (port.position - slot.ports[0].position if port is not slot.ports[0] else 0)
+
+    def _ahead(self) -> bytes | None:
+        """Unordered: what was collected beyond the first gap, so that a restart leaves it out."""
+        if self.work.ordered:
+            return self.saved_state()
+        spans = [[slot.start, slot.position()] for slot in self._window if slot.collected]
+        return self.session.codec.encode_value(spans)
+
+    def _emit(self, results: list[Any]) -> None:
+        if self._many:
+            results = [item for items in results if items is not SKIPPED for item in items]
+            none_is_value = True
+        else:
+            none_is_value = False
+        spread(results, self.outlets, lambda item: find_outlet(self, item), none_is_value=none_is_value, skip=SKIPPED)
+
+    def hand(self) -> tuple[list[tuple[Port, int, int]], Any]:
+        for slot in self._window:
+            if not slot.done:
+                index = len(slot.results)
+                position = slot.start + index
+                return [(port, position, position + 1) for port in slot.ports], None
+        return [], None

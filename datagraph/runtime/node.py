@@ -1,0 +1,347 @@
+"""The life of one node in this process: claim it, run its function, commit, try again, give up, close."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from contextlib import AsyncExitStack
+from typing import Any, Protocol
+
+import anyio
+import msgspec
+
+from ..exceptions import (
+    CodecError,
+    DatagraphError,
+    FencedError,
+    NotResumableError,
+    RewoundError,
+    StoreError,
+    StreamTrimmedError,
+)
+from ..streams.codec import Codec
+from ..streams.records import Commit, NodeRecord
+from ..streams.store import Session
+from ..streams.text import short
+from .clock import Clock
+from .context import Context
+from .failure import Failure, GivenUp, leading, report
+from .outlet import Mark, Outlet
+from .port import Hub, Port
+from .work import Work
+from .writer import Delivery, Writer
+
+
+class Engine(Hub, Delivery, Protocol):
+    """The run in this process, as a node sees it."""
+
+    session: Session
+    stopping: bool
+    threads: anyio.CapacityLimiter
+
+    def held(self, node: str, port: str, hold: str, capacity: int | None) -> None:
+        """A reader of this process holds its stream back in another way now."""
+
+    async def paced(self, node: Node) -> None:
+        """Return when the node's rate allows another attempt."""
+
+    def is_paused(self, node: str) -> bool:
+        """Whether the run or this node is paused."""
+
+    def opened(self, node: Node, record: NodeRecord) -> None:
+        """The node was claimed here."""
+
+    def closed(self, node: Node) -> None:
+        """The node is not run here any more."""
+
+    async def gate(self, node: Node) -> None:
+        """Return when neither the run nor the node is paused."""
+
+    async def failed(self, node: Node, failure: Failure) -> None:
+        """A node gave up: the run is failed by now."""
+
+    async def pause(self, node: str, failure: Failure) -> None:
+        """Pause a node whose value failed."""
+
+    def logger(self, node: str) -> Any:
+        """The logger that writes to the node's log."""
+
+
+class Node:
+    """One node, run by this process. Subclasses say how its function is driven: `drive`, `mark`, `recall`, `hand`."""
+
+    def __init__(self, engine: Engine, work: Work, session: Session) -> None:
+        self.engine = engine
+        self.work = work
+        self.name = work.name
+        self.session = session
+        self.clock = Clock()
+        self.settings: dict[str, Any] = dict(work.settings)
+        self.status = "waiting"
+        self.threaded = work.threaded
+        self.ports: dict[str, Port] = {}
+        self.outlets: list[Outlet] = []
+        self.closing = False
+        self.scope = anyio.CancelScope()
+        self.record = NodeRecord(work.name)
+        self.context: Context
+        self.writer: Writer
+        self._bad: dict[str, dict[int, bytes]] = {}
+        self._counters: dict[str, int] = {}
+
+    # -- what subclasses say --------------------------------------------------------------------------------------
+
+    async def drive(self, stack: AsyncExitStack) -> None:
+        """Call the function until it has returned."""
+        raise NotImplementedError
+
+    def mark(self, limit: int) -> Mark | None:
+        """The newest safe point that was not handed over yet."""
+        raise NotImplementedError
+
+    def final(self, limit: int) -> Mark | None:
+        """The last safe point, after `drive` has returned."""
+        raise NotImplementedError
+
+    def recall(self) -> None:
+        """Come to a safe point soon."""
+
+    def hand(self) -> tuple[list[tuple[Port, int, int]], Any]:
+        """The positions in hand, and the value."""
+        return [], None
+
+    # -- the life -------------------------------------------------------------------------------------------------
+
+    async def run(self) -> None:
+        """Run to the end; the store says what that was. Raises only what concerns the store."""
+        try:
+            await self._live()
+        finally:
+            self.engine.closed(self)
+
+    async def _live(self) -> None:
+        failures, place = 0, ""
+        while True:
+            self.record = await self.session.claim(self.name)
+            if self.record.status == "done":
+                self.status = "done"
+                return
+            self.status = "running"
+            try:
+                await self._once()
+            except RewoundError:
+                continue
+            except FencedError:
+                self.status = "fenced"
+                return
+            except StoreError:
+                raise
+            except GivenUp as given:
+                await self._give_up(given.failure, [], None)
+                return
+            except Exception as error:
+                hands, value = self.hand()
+                here = repr([(port.name, start) for port, start, _ in hands])
+                failures = failures + 1 if here == place else 1
+                place = here
+                if failures <= self.work.retry.attempts and self._may_retry(error):
+                    self._count("retries")
+                    await anyio.sleep(self.work.retry.delay(failures))
+                    continue
+                position = hands[0][1] if hands else None
+                failure = Failure(self.name, error, short(value) if hands else "", position, failures)
+                if not await self._give_up(failure, hands, value):
+                    return
+                failures = 0
+                continue
+            self.status = "done"
+            return
+
+    def _may_retry(self, error: Exception) -> bool:
+        return not isinstance(error, DatagraphError) and self.work.retry.matches(error)
+
+    async def _once(self) -> None:
+        """From the resume point to the end, or to an error; groups of errors are reduced to the one that leads."""
+        try:
+            async with AsyncExitStack() as stack, anyio.create_task_group() as tasks:
+                self._open()
+                self.engine.opened(self, self.record)
+                tasks.start_soon(self.writer.run)
+                with anyio.CancelScope() as self.scope:
+                    await self.engine.gate(self)
+                    await self.drive(stack)
+                if self.scope.cancelled_caught and not self.closing:
+                    raise TimeoutError(f"{self.name!r} took longer than its timeout of {self.work.timeout} s")
+                await self.writer.finish(self.final)
+        except BaseExceptionGroup as group:
+            error = leading(group)
+            if error is None:
+                raise
+            raise error from error.__cause__
+
+    def _open(self) -> None:
+        record = self.record
+        self.outlets = [Outlet(stream, record, self._codec(stream)) for stream in self.work.outputs]
+        if not self.work.replays:
+            for outlet in self.outlets:
+                outlet.skip = 0
+        if not self.ports:
+            for name, stream in self._inputs():
+                self.ports[name] = Port(self.session, self.name, name, stream, self.clock, self.engine)
+        for name, port in self.ports.items():
+            port.rewind(*record.cursors.get(name, (0, 0)))
+            port.bad = dict(self._bad.get(name, {}))
+            if self.work.wait:
+                port.hold = "open"
+        self.context = Context(
+            self.session.run,
+            self.name,
+            state=self._restore(record.state) if self.work.state == "context" else None,
+            settings=self.settings,
+            logger=self.engine.logger(self.name),
+            lengths=dict(record.lengths),
+            key=self._key,
+            commit=self.commit_now,
+        )
+        self.writer = Writer(
+            self.session,
+            record,
+            self.outlets,
+            delivery=self.engine,
+            clock=self.clock,
+            resumes=self.work.resumes,
+            has_inputs=bool(self.work.inputs),
+            shared=self.work.workers > 1,
+        )
+        self.writer.source = self
+        self.writer.counters = self._counters
+        self._counters = {}
+
+    def _codec(self, stream: str) -> Codec:
+        return self.session.codec.bind(f"{self.session.run}:{stream}".encode())
+
+    def _inputs(self) -> list[tuple[str, str]]:
+        private = [(self.work.private, self.work.private)] if self.work.private else []
+        return [*self.work.inputs, *private]
+
+    def _restore(self, state: bytes | None) -> dict[str, Any]:
+        if state is None:
+            return {}
+        restored = self.session.codec.decode_value(state)
+        return dict(restored) if isinstance(restored, Mapping) else {}
+
+    def saved_state(self) -> bytes | None:
+        """The context's state as it is now, where the processor keeps one."""
+        if self.work.state != "context":
+            return None
+        return self.session.codec.encode_value(self.context.state)
+
+    def _key(self) -> str:
+        hands, _ = self.hand()
+        where = ",".join(f"{port.name}:{start}" for port, start, _ in hands)
+        return f"{self.session.run}:{self.name}:{where}"
+
+    async def until_complete(self, port: Port) -> None:
+        """`wait=True`: return when the port's stream has ended."""
+        await self.session.watch(port.stream)
+        while True:
+            event = self.session.signals.event(f"values:{port.stream}")
+            if (await self.session.tail(port.stream, 1)).ended:
+                return
+            with self.clock.starved(port.name):
+                await event.wait()
+
+    async def commit_now(self) -> None:
+        """`Context.commit`; subclasses that read streams make a safe point first."""
+        await self.writer.flush()
+
+    # -- pausing, stopping ----------------------------------------------------------------------------------------
+
+    def press(self) -> None:
+        """Something has changed (a pause, a stop): have the driver come by."""
+        self.recall()
+        for outlet in self.outlets:
+            outlet.limit = 0
+
+    def is_source(self) -> bool:
+        """Whether stopping has to close it: it reads nothing any more."""
+        return all(port.hold == "free" or (port.ended and not port.ready()) for port in self.ports.values())
+
+    def close(self) -> None:
+        """The run is stopping: a node that reads nothing is closed, the others drain."""
+        if self.is_source() and not self.closing:
+            self.closing = True
+            self.scope.cancel()
+
+    # -- failing --------------------------------------------------------------------------------------------------
+
+    def _count(self, counter: str) -> None:
+        self._counters[counter] = self._counters.get(counter, 0) + 1
+
+    async def _give_up(self, failure: Failure, hands: list[tuple[Port, int, int]], value: Any) -> bool:
+        """What `on_error` says; True to go on from the resume point."""
+        policy = self.work.on_error
+        if isinstance(failure.error, StreamTrimmedError) and not self.work.resumes:
+            failure.error = not_resumable(self.name, failure.error)
+            policy = "fail"
+        if policy == "pause":
+            await self.engine.pause(self.name, failure)
+            await self.engine.gate(self)
+            return True
+        if (
+            policy in {"skip", "dead_letter"}
+            and hands
+            and self.work.resumes
+            and not isinstance(failure.error, DatagraphError)
+        ):
+            for port, start, stop in hands:
+                bad = self._bad.setdefault(port.name, {})
+                for position in range(start, stop):
+                    bad[position] = b""
+            port, start, _ = hands[0]
+            if policy == "dead_letter":
+                self._bad[port.name][start] = self.letter(failure, port.name, start, value)
+            self._count("errors")
+            self._count("skipped" if policy == "skip" else "dead_letters")
+            return True
+        self.status = "failed"
+        record = await self.session.claim(self.name)
+        await self.session.commit(
+            Commit(
+                self.name, record.epoch, record.seq + 1, status="failed", error=report(failure), counters={"errors": 1}
+            )
+        )
+        await self.engine.failed(self, failure)
+        return False
+
+    def letter(self, failure: Failure, port: str, position: int, value: Any) -> Any:
+        """A dead letter: the value as a frame of its own, and what happened to it."""
+        codec = self._codec(f"~{self.name}")
+        try:
+            payload = codec.encode([value])
+        except CodecError:
+            payload = codec.encode([short(value)])
+        return letter(payload, failure, port, position, self.work.version)
+
+
+def letter(payload: Any, failure: Failure, port: str, position: int, version: str) -> Any:
+    """The record of a dead letter: a dict where the store keeps objects, else msgpack."""
+    record = {
+        "payload": payload,
+        "port": port,
+        "position": position,
+        "error": failure.text(),
+        "traceback": failure.traceback(),
+        "attempts": failure.attempts,
+        "version": version,
+    }
+    return record if not isinstance(payload, bytes) else msgspec.msgpack.encode(record)
+
+
+def not_resumable(node: str, cause: StreamTrimmedError) -> NotResumableError:
+    """What a replay finds that comes too late."""
+    error = NotResumableError(
+        f"{node!r} keeps what it knows in its locals and would have to read {cause.stream!r} again from position "
+        f"{cause.expected}, but only what comes after {cause.found} is kept: use state='context', or keep='all'"
+    )
+    error.__cause__ = cause
+    return error

@@ -1,0 +1,66 @@
+"""Who still owes what: what is finished, and who waits for whom in a ring.
+
+A node is finished when its function has returned, everything it put out is stored, and its last commit says so: that
+commit, and only it, closes the node's streams and takes one off the run's count of nodes; the commit that takes off
+the last one ends the run. No end marks are counted.
+"""
+
+from __future__ import annotations
+
+from ..streams.records import Probe
+
+
+def closed_set(probe: Probe) -> frozenset[str]:
+    """The nodes that wait only for each other, some of them for room: an artificial deadlock (Parks, 1995).
+
+    A node that waits for room waits for the readers that leave none; one that waits for values waits for the writer.
+    What can move by itself is taken out, then what waits for something that was taken out, until nothing changes.
+    """
+    waits: dict[str, frozenset[str]] = {}
+    writers = {stream: spec.name for spec in probe.run.nodes for stream in spec.outputs}
+    for spec in probe.run.nodes:
+        record = probe.nodes.get(spec.name)
+        if record is None or record.status == "done":
+            continue
+        kind, _, what = str(record.report.get("waits", "")).partition(":")
+        if kind == "room" and what in probe.streams:
+            stream = probe.streams[what]
+            full = {
+                node
+                for (node, _), reader in stream.readers.items()
+                if reader.hold == "hold" and reader.cursor + reader.capacity <= stream.length
+            }
+            if full:
+                waits[spec.name] = frozenset(full)
+        elif kind == "values":
+            names = dict(spec.inputs)
+            writer = writers.get(names.get(what, what))
+            found = probe.streams.get(names.get(what, what))
+            if writer is not None and found is not None and not found.ended:
+                waits[spec.name] = frozenset({writer})
+    while True:
+        free = {node for node, others in waits.items() if not others <= waits.keys()}
+        if not free:
+            break
+        for node in free:
+            del waits[node]
+    blocked = any(str(probe.nodes[node].report.get("waits", "")).startswith("room:") for node in waits)
+    return frozenset(waits) if blocked else frozenset()
+
+
+def smallest_full_edge(probe: Probe, among: frozenset[str]) -> tuple[tuple[str, str], int] | None:
+    """The full edge of the least capacity between nodes of a closed set, as ((node, port), capacity)."""
+    edges = []
+    for spec in probe.run.nodes:
+        if spec.name not in among:
+            continue
+        for name in spec.outputs:
+            stream = probe.streams[name]
+            for reader, record in stream.readers.items():
+                full = record.hold == "hold" and record.cursor + record.capacity <= stream.length
+                if full and reader[0] in among:
+                    edges.append((record.capacity, reader))
+    if not edges:
+        return None
+    capacity, reader = min(edges)
+    return reader, capacity

@@ -1,0 +1,78 @@
+"""One of several workers of a node: it claims ranges of the input from the store and commits them in claim order."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from ..streams.records import Range
+from .io import wait_any
+from .lanes import ValueNode
+from .outlet import GATHER, Mark
+from .slots import Slot
+
+_RANGE_SECONDS = 0.05
+
+
+class SharedNode(ValueNode):
+    """A `ValueNode` whose values come in claimed ranges, one range at a time."""
+
+    def __init__(self, *args: Any) -> None:
+        super().__init__(*args)
+        self._range: Range | None = None
+
+    async def _next_values(self) -> Slot | None:
+        while True:
+            claimed = self._range
+            if claimed is not None:
+                port = self.ports[claimed.port]
+                left = claimed.stop - port.position
+                if left > 0 and await port.fill():
+                    grain = self._grain()
+                    if self.work.concurrency > 1:
+                        grain = max(1, min(grain, left // self.work.concurrency))
+                    values = port.take(min(left, grain))
+                    return Slot((port,), port.position - len(values), values)
+                await self._committed()
+            if not await self._take():
+                return None
+
+    async def _committed(self) -> None:
+        """Return when the whole range is stored."""
+        while self._window or self.writer.dirty():
+            finished = self._slot_finished
+            if any(not slot.done for slot in self._window):
+                await finished.wait()
+            await self.writer.flush()
+        self._range = None
+
+    async def _take(self) -> bool:
+        """Claim the next range; False where nothing is left and nothing will come."""
+        per_value = self._per_value
+        limit = self.work.concurrency
+        if per_value:
+            limit = max(limit, min(GATHER, int(_RANGE_SECONDS * self.work.concurrency / max(per_value, 1e-6))))
+        signals = self.session.signals
+        while True:
+            streams = [stream for _, stream in self._inputs()]
+            events = [signals.event(f"values:{s}") for s in streams] + [signals.event(f"turn:{self.name}")]
+            for stream in streams:
+                await self.session.watch(stream)
+            taken = await self.session.take(self.name, limit)
+            if taken.range is not None:
+                self._range = taken.range
+                self.ports[taken.range.port].rewind(taken.range.start, 0)
+                return True
+            if taken.finished:
+                return False
+            with self.clock.starved(self.work.inputs[0][0]):
+                await wait_any(events)
+            await self._breathe()
+
+    def _made(self, mark: Mark) -> Mark | None:
+        """A commit of a claim moves no cursors: the store does, as the claims are committed."""
+        claimed = self._range
+        if claimed is None:
+            return mark if self.writer.finishing else None
+        upto = min([slot.position() for slot in self._window], default=self.ports[claimed.port].position)
+        mark.reads, mark.claim, mark.upto = (), claimed.id, upto
+        return mark

@@ -1,0 +1,311 @@
+"""Engine 2: nodes run while values flow. One `StreamEngine` is one process's share of one run."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Mapping, Sequence
+from time import monotonic
+from typing import Any
+
+import anyio
+
+from ..exceptions import DatagraphError, StoreError, StoreLostError
+from ..executors.base import Executor
+from ..streams.records import Advance, Frame, NodeRecord, RunRecord
+from ..streams.store import Session, Store
+from .failure import Failure, leading
+from .generate import StreamNode
+from .lanes import ValueNode
+from .node import Node
+from .port import Port
+from .prints import NodeLog, speaking_for
+from .progress import closed_set, smallest_full_edge
+from .shared import SharedNode
+from .work import Work
+
+_UNBOUNDED = 2**53
+_THREADS = 64
+
+
+class StreamEngine:
+    """Runs the given works of one run; every node of it that is not here is somebody else's.
+
+    `run` returns when the run has ended (in the store) or nothing of it is left to do here.
+    """
+
+    def __init__(
+        self,
+        store: Store,
+        session: Session,
+        works: Sequence[Work],
+        *,
+        executor: Executor,
+        executors: Mapping[str, Executor] | None = None,
+        on_record: Callable[[RunRecord], None] | None = None,
+        beat: float = 0.5,
+    ) -> None:
+        self.store = store
+        self.session = session
+        self.works = list(works)
+        self.threads = anyio.CapacityLimiter(_THREADS)
+        self.failure: Failure | None = None
+        self.record: RunRecord | None = None
+        self.stopping = False
+        self.nodes: list[Node] = []
+        self.on_stored: dict[str, Callable[[int], None]] = {}
+        self._executor = executor
+        self._executors = dict(executors or {})
+        self._on_record = on_record
+        self._beat = beat
+        self._sessions: list[Session] = [session]
+        self._ports: dict[str, list[Port]] = {}
+        self._lengths: dict[str, int] = {}
+        self._cursors: dict[tuple[str, str], int] = {}
+        self._holds: dict[tuple[str, str], tuple[str, int]] = {}
+        self._readers: dict[str, list[tuple[str, str]]] = {}
+        self._gate = anyio.Event()
+        self._logs: dict[str, NodeLog] = {}
+        self._next_attempt: dict[str, float] = {}
+        self._scope = anyio.CancelScope()
+
+    # -- running --------------------------------------------------------------------------------------------------
+
+    async def run(self) -> None:
+        """Run until the run has ended, or this process's share of it is done. Raises StoreError only."""
+        try:
+            async with anyio.create_task_group() as tasks:
+                self._scope = tasks.cancel_scope
+                await self._learn_streams()
+                await self._make_nodes(tasks)
+                self._look(await self.session.beat({}))
+                tasks.start_soon(self._beats)
+                async with anyio.create_task_group() as running:
+                    for node in self.nodes:
+                        running.start_soon(self._run_node, node)
+                await self._flush_logs()
+                self._look(await self.session.beat(self._report()))
+                tasks.cancel_scope.cancel()
+        except BaseExceptionGroup as group:
+            error = leading(group)
+            if error is None:
+                raise
+            raise error from error.__cause__
+        finally:
+            with anyio.CancelScope(shield=True), anyio.move_on_after(2.0):
+                await self._last_words()
+
+    async def _last_words(self) -> None:
+        try:
+            await self._flush_logs()
+            self._look(await self.session.beat(self._report()))
+        except DatagraphError:
+            return
+
+    async def _learn_streams(self) -> None:
+        probe = await self.session.probe()
+        for name, stream in probe.streams.items():
+            self._readers[name] = list(stream.readers)
+            for reader, record in stream.readers.items():
+                self._holds[reader] = (record.hold, record.capacity)
+                self._cursors[reader] = record.cursor
+
+    async def _make_nodes(self, tasks: Any) -> None:
+        for work in self.works:
+            if work.workers == 1:
+                kind = StreamNode if work.shape == "stream" else ValueNode
+                self.nodes.append(kind(self, work, self.session))
+                continue
+            for index in range(work.workers):
+                session = self.store.session(self.session.run, f"{self.session.worker}.{work.name}.{index}")
+                await tasks.start(self._keep_open, session)
+                self._sessions.append(session)
+                self.nodes.append(SharedNode(self, work, session))
+
+    async def _keep_open(self, session: Session, *, task_status: anyio.abc.TaskStatus[None]) -> None:
+        async with session:
+            task_status.started()
+            while True:
+                await session.beat({})
+                await anyio.sleep(2.0)
+
+    async def _run_node(self, node: Node) -> None:
+        executor = self._executors.get(node.name, self._executor)
+        with speaking_for(self._log(node.name)):
+            await executor.run(node)
+
+    async def _beats(self) -> None:
+        while True:
+            event = self.session.signals.event("run")
+            with anyio.move_on_after(self._beat):
+                await event.wait()
+            self._look(await self.session.beat(self._report()))
+            await self._flush_logs()
+
+    def _look(self, record: RunRecord) -> None:
+        """The run as it is now: pause, go on, drain, or leave."""
+        self.record = record
+        self.stopping = record.stopping
+        self._gate.set()
+        self._gate = anyio.Event()
+        for node in self.nodes:
+            if self.is_paused(node.name):
+                node.press()
+            if self.stopping:
+                node.close()
+        if self._on_record is not None:
+            self._on_record(record)
+        if record.status in {"failed", "cancelled"}:
+            self._scope.cancel()
+
+    def cancel(self) -> None:
+        """Leave at once, saying nothing to the store."""
+        self._scope.cancel()
+
+    # -- asked by nodes -------------------------------------------------------------------------------------------
+
+    def is_paused(self, node: str) -> bool:
+        record = self.record
+        return record is not None and (record.paused or node in record.paused_nodes)
+
+    async def gate(self, node: Node) -> None:
+        while self.is_paused(node.name):
+            with node.clock.paused():
+                await self._gate.wait()
+
+    async def paced(self, node: Node) -> None:
+        rate = node.work.rate
+        if rate is None:
+            return
+        now = monotonic()
+        step = 1.0 / rate
+        at = max(self._next_attempt.get(node.name, now), now - step)
+        self._next_attempt[node.name] = at + step
+        if at > now:
+            await anyio.sleep(at - now)
+
+    async def failed(self, node: Node, failure: Failure) -> None:
+        if self.failure is None:
+            self.failure = failure
+
+    async def pause(self, node: str, failure: Failure) -> None:
+        self._log(node).add(f"paused: {failure.message()}")
+        self._look(await self.session.control("pause", node))
+
+    def opened(self, node: Node, record: NodeRecord) -> None:
+        """A node was claimed here: what it writes is written here and nowhere else."""
+        if node.work.workers == 1:
+            for stream in node.work.outputs:
+                self._lengths[stream] = record.lengths.get(stream, 0)
+
+    def closed(self, node: Node) -> None:
+        """A node has left this process."""
+        for stream in node.work.outputs:
+            self._lengths.pop(stream, None)
+            self._set(f"values:{stream}")
+
+    # -- the hub between local writers and local readers ----------------------------------------------------------
+
+    def attach(self, port: Port) -> None:
+        self._ports.setdefault(port.stream, []).append(port)
+
+    def local_length(self, stream: str) -> int | None:
+        return self._lengths.get(stream)
+
+    def delivered(self, frames: Sequence[tuple[str, Frame]], ended: Sequence[str]) -> None:
+        for stream, frame in frames:
+            for port in self._ports.get(stream, ()):
+                port.deliver(frame)
+            if stream in self._lengths:
+                self._lengths[stream] = frame.end
+            self._set(f"values:{stream}")
+            stored = self.on_stored.get(stream)
+            if stored is not None:
+                stored(frame.end)
+        for stream in ended:
+            self._lengths.pop(stream, None)
+            self._set(f"values:{stream}")
+
+    def advanced(self, node: str, reads: Sequence[Advance]) -> None:
+        for read in reads:
+            if self._cursors.get((node, read.port), 0) < read.cursor:
+                self._cursors[node, read.port] = read.cursor
+                self._set(f"room:{read.stream}")
+
+    def held(self, node: str, port: str, hold: str, capacity: int | None) -> None:
+        before = self._holds.get((node, port), ("hold", 0))
+        self._holds[node, port] = (hold, before[1] if capacity is None else max(capacity, before[1]))
+        for stream, readers in self._readers.items():
+            if (node, port) in readers:
+                self._set(f"room:{stream}")
+
+    def local_room(self, stream: str, length: int) -> int | None:
+        if stream not in self._lengths:
+            return None
+        here = {node.name for node in self.nodes if node.work.workers == 1}
+        room = _UNBOUNDED
+        for reader in self._readers.get(stream, ()):
+            hold, capacity = self._holds[reader]
+            if hold != "hold":
+                continue
+            if reader[0] not in here:
+                return None
+            room = min(room, self._cursors[reader] + capacity - length)
+        return room
+
+    def _set(self, name: str) -> None:
+        for session in self._sessions:
+            session.signals.set(name)
+
+    # -- deadlock -------------------------------------------------------------------------------------------------
+
+    async def relieve(self, node: str, stream: str) -> None:
+        await self.session.beat(self._report())
+        probe = await self.session.probe()
+        waiting = closed_set(probe)
+        if node not in waiting:
+            return
+        edge = smallest_full_edge(probe, waiting)
+        if edge is None:
+            return
+        (reader, port), capacity = edge
+        if await self.session.grow(reader, port, capacity, 2 * capacity):
+            self.held(reader, port, "hold", 2 * capacity)
+            self._log(reader).add(f"a deadlock was relieved: the capacity of {reader}.{port} is {2 * capacity} now")
+
+    # -- telling --------------------------------------------------------------------------------------------------
+
+    def _report(self) -> dict[str, dict[str, Any]]:
+        report: dict[str, dict[str, Any]] = {}
+        for node in self.nodes:
+            busy, starved, blocked = node.clock.totals()
+            mine = report.setdefault(
+                node.name,
+                {"busy": 0.0, "starved": 0.0, "blocked": 0.0, "workers": 0, "waits": "", "status": node.status},
+            )
+            mine["busy"] += busy
+            mine["starved"] += starved
+            mine["blocked"] += blocked
+            mine["workers"] += 1
+            mine["waits"] = node.clock.waits_for
+            mine["concurrency"] = node.work.concurrency
+        return report
+
+    def _log(self, node: str) -> NodeLog:
+        log = self._logs.get(node)
+        if log is None:
+            log = self._logs[node] = NodeLog(node)
+        return log
+
+    def logger(self, node: str) -> logging.Logger:
+        return self._log(node).logger(self.session.run)
+
+    async def _flush_logs(self) -> None:
+        for node, log in self._logs.items():
+            lines = log.take()
+            if lines:
+                try:
+                    await self.session.log(node, lines)
+                except StoreLostError:
+                    raise
+                except StoreError:
+                    return

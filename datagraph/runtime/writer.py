@@ -1,0 +1,376 @@
+"""What a node puts out, on its way to the store: natural batching, room, safe points and replay.
+
+One commit is under way at a time. While it is, outputs gather; when it returns, what has gathered is the next commit.
+So a lone value leaves at once and a flood leaves in large frames, with no timer. A commit that carries a `Mark` moves
+the node's readers and its resume point; one without (nothing was finished since, or there is no room for all of it)
+moves only the count of what was written since the resume point and its checksum, so that a replay knows what to drop.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from time import monotonic
+from typing import Any, Protocol
+
+import anyio
+from anyio.lowlevel import checkpoint
+
+from ..exceptions import CodecError, NonDeterministicError
+from ..streams.records import Advance, Commit, Frame, NodeRecord, NodeStatus, Write
+from ..streams.store import Session
+from .clock import Clock
+from .io import wait_any
+from .outlet import GATHER, Mark, Outlet, added, merge
+
+FRAME_BYTES = 1 << 20
+_HURRY = 0.0005
+_LOOK_FOR_DEADLOCK = 0.25
+
+
+class Source(Protocol):
+    """Who fills the buffers: asked for the newest safe point, and to come to one soon."""
+
+    def mark(self, limit: int) -> Mark | None:
+        """The newest safe point that was not handed over yet; handed over once. One that can choose stays below
+        `limit` values of output.
+        """
+
+    def recall(self) -> None:
+        """Come to a safe point soon."""
+
+
+class Delivery(Protocol):
+    """The process's own readers."""
+
+    def delivered(self, frames: Sequence[tuple[str, Frame]], ended: Sequence[str]) -> None:
+        """These frames are stored, and these streams have ended."""
+
+    def advanced(self, node: str, reads: Sequence[Advance]) -> None:
+        """This node's readers have moved."""
+
+    def local_room(self, stream: str, length: int) -> int | None:
+        """Room for the writer of the stream in values, where all its readers are in this process, else None."""
+
+    async def relieve(self, node: str, stream: str) -> None:
+        """The node has waited long for room in the stream: look for a deadlock."""
+
+
+class Writer:
+    """Commits what one node puts out. `run` is its task; the node's driver calls the rest."""
+
+    def __init__(
+        self,
+        session: Session,
+        record: NodeRecord,
+        outlets: Sequence[Outlet],
+        *,
+        delivery: Delivery,
+        clock: Clock,
+        resumes: bool,
+        has_inputs: bool,
+        shared: bool = False,
+    ) -> None:
+        self.session = session
+        self.node = record.name
+        self.epoch = record.epoch
+        self.outlets = list(outlets)
+        self.idle = True
+        self.waiting_for_room = False
+        self.finished = False
+        self.looked: dict[str, bytes] = {}
+        self.counters: dict[str, int] = {}
+        self.source: Source
+        self._seq = record.seq
+        self._delivery = delivery
+        self._clock = clock
+        self._resumes = resumes
+        self._has_inputs = has_inputs
+        self._shared = shared
+        self._pressed_at = 0.0
+        self._mark: Mark | None = None
+        self._wake = anyio.Event()
+        self._drained = anyio.Event()
+        self._empty = anyio.Event()
+        self.finishing = False
+        self._final: Callable[[int], Mark | None] | None = None
+        self._known = False
+
+    # -- called by the driver -------------------------------------------------------------------------------------
+
+    async def pressed(self, outlet: Outlet) -> None:
+        """The driver found the outlet's buffer at its limit: have it sent, and wait where there is too much.
+
+        The writer's task runs as soon as the driver waits for anything, so a fast driver need not stop here: its limit
+        grows until about a millisecond passes between two calls. A slow one is also asked for a safe point.
+        """
+        now = monotonic()
+        slow = now - self._pressed_at > _HURRY
+        self._pressed_at = now
+        outlet.step = max(1, outlet.step // 4) if slow else min(GATHER, 2 * outlet.step)
+        gathered = len(outlet.buffer)
+        if self.idle:
+            self.wake()
+            if slow:
+                self.source.recall()
+        if not (slow and not self._has_inputs) and gathered + outlet.step <= GATHER and not self.waiting_for_room:
+            outlet.limit = gathered + outlet.step
+            return
+        await checkpoint()
+        while len(outlet.buffer) >= GATHER or (self.waiting_for_room and outlet.buffer):
+            drained = self._drained
+            await drained.wait()
+        outlet.limit = len(outlet.buffer) + outlet.step
+
+    async def breathe(self) -> None:
+        """Between two chunks: let the writer work, and wait while it has no room."""
+        if self.idle:
+            self.wake()
+        await checkpoint()
+        while self.waiting_for_room and any(outlet.buffer for outlet in self.outlets):
+            await self._drained.wait()
+
+    def wake(self) -> None:
+        """There may be something to commit."""
+        self.idle = False
+        self._wake.set()
+
+    async def flush(self) -> None:
+        """Return when everything that is here now is stored."""
+        empty = self._empty
+        self.wake()
+        await empty.wait()
+
+    async def finish(self, final: Callable[[int], Mark | None]) -> None:
+        """Write what is left, end the streams, close the node. `final` gives the last safe point."""
+        self.finishing = True
+        self._final = final
+        self.wake()
+        while not self.finished:
+            await self._drained.wait()
+
+    # -- the task -------------------------------------------------------------------------------------------------
+
+    async def run(self) -> None:
+        """Commit until the node is closed."""
+        while not self.finished:
+            if not await self._flush():
+                if self._wake.is_set():
+                    self._wake = anyio.Event()
+                    continue
+                self.idle = True
+                for outlet in self.outlets:
+                    outlet.limit = 0
+                await self._wake.wait()
+                self._wake = anyio.Event()
+            self.idle = False
+
+    def dirty(self) -> bool:
+        """Whether something has gathered."""
+        return any(outlet.buffer for outlet in self.outlets) or bool(self.looked)
+
+    def _pop_drained(self) -> None:
+        drained, self._drained = self._drained, anyio.Event()
+        drained.set()
+
+    async def _flush(self) -> bool:
+        """One commit; False where there was nothing to commit."""
+        if self.outlets and (self.dirty() or not self._known):
+            await self._learn(self.outlets)
+        limit = self._limit()
+        newest = self._final(limit) if self.finishing and self._final else self.source.mark(limit)
+        if newest is not None:
+            self._mark = newest if self._mark is None else merge(self._mark, newest)
+        self._suppress()
+        mark = self._mark
+        replaying = any(outlet.skip for outlet in self.outlets)
+        if mark is None or (replaying and self._resumes):
+            if not self.dirty():
+                if replaying and self.finishing:
+                    raise NonDeterministicError(
+                        f"{self.node!r} was replayed and wrote fewer values than before its crash"
+                    )
+                self._pop_drained()
+                empty, self._empty = self._empty, anyio.Event()
+                empty.set()
+                return False
+            if mark is None:
+                self.source.recall()
+            cut = [len(outlet.buffer) for outlet in self.outlets]
+            mark = None
+        else:
+            cut = [total - outlet.gone for total, outlet in zip(mark.totals, self.outlets, strict=True)]
+        sizes = await self._find_room(cut)
+        last = self.finishing and mark is not None and sizes == [len(outlet.buffer) for outlet in self.outlets]
+        writes, frames = self._encode(sizes, last)
+        complete = mark is not None and [w[0] for w in frames] == cut
+        last = last and complete
+        if not last:
+            writes = [write._replace(end=False) for write in writes]
+        await self._commit(mark if complete else None, writes, frames, last)
+        return True
+
+    def _limit(self) -> int:
+        """How many values may go out in one commit now; at least one, which then waits for its room."""
+        most = GATHER
+        for outlet in self.outlets:
+            most = min(most, outlet.room, int(FRAME_BYTES / outlet.average) if outlet.average else most)
+        return max(1, most)
+
+    def _suppress(self) -> None:
+        """Drop what a replaying node wrote before, and compare it."""
+        for outlet in self.outlets:
+            count = min(outlet.skip, len(outlet.buffer))
+            if not count:
+                continue
+            payload = self._payload(outlet, outlet.buffer[:count])
+            outlet.checksum = outlet.codec.checksum(payload, outlet.checksum)
+            outlet.skip -= count
+            outlet.drop(count)
+            if not outlet.skip and outlet.checksum != outlet.expected:
+                raise NonDeterministicError(
+                    f"{self.node!r} was replayed and wrote other values to {outlet.stream!r} than before: "
+                    f"its first {outlet.count} values differ. Use state='context' or 'none', or make it deterministic"
+                )
+
+    async def _find_room(self, cut: Sequence[int]) -> list[int]:
+        """How many values of each buffer may be written now; at least one of something, unless nothing is to be."""
+        wait = _LOOK_FOR_DEADLOCK
+        while True:
+            wanting = [(i, outlet) for i, outlet in enumerate(self.outlets) if cut[i]]
+            if not wanting:
+                return [0] * len(self.outlets)
+            events = [self.session.signals.event(f"room:{outlet.stream}") for _, outlet in wanting]
+            await self._learn([outlet for _, outlet in wanting])
+            if any(outlet.room > 0 for _, outlet in wanting):
+                sizes = [0] * len(self.outlets)
+                for i, outlet in wanting:
+                    sizes[i] = min(cut[i], max(0, outlet.room), GATHER)
+                return sizes
+            stream = wanting[0][1].stream
+            self.waiting_for_room = True
+            self.source.recall()
+            for outlet in self.outlets:
+                outlet.limit = 0
+            try:
+                with self._clock.blocked(stream), anyio.move_on_after(wait):
+                    await (events[0].wait() if len(events) == 1 else wait_any(events))
+                    continue
+            finally:
+                self.waiting_for_room = False
+                self._pop_drained()
+            await self._delivery.relieve(self.node, stream)
+            wait = min(5.0, 2 * wait)
+
+    async def _learn(self, outlets: Sequence[Outlet]) -> None:
+        """Bring what is known of the room up to date; ask the store only where it could matter."""
+        ask = []
+        for outlet in outlets:
+            room = self._delivery.local_room(outlet.stream, outlet.base) if self._known else None
+            if room is not None:
+                outlet.room = room
+            elif outlet.room <= 0 or not self._known:
+                ask.append(outlet)
+        if not ask:
+            return
+        answer = await self.session.rooms(self.node, [outlet.stream for outlet in ask], wait=True)
+        self._known = True
+        for outlet in ask:
+            room_now = answer.rooms[outlet.stream]
+            outlet.see(room_now)
+            outlet.base = max(outlet.base, room_now.length)
+
+    def _payload(self, outlet: Outlet, values: list[Any]) -> Any:
+        try:
+            return outlet.codec.encode(values)
+        except CodecError as error:
+            error.add_note(f"in {self.node!r}, writing to the stream {outlet.stream!r}")
+            raise
+
+    def _encode(self, sizes: Sequence[int], last: bool) -> tuple[list[Write], list[tuple[int, Any, int, int]]]:
+        """The writes of one commit; each frame as (count, payload, bytes, checksum after it)."""
+        writes = []
+        frames: list[tuple[int, Any, int, int]] = []
+        for outlet, want in zip(self.outlets, sizes, strict=True):
+            count = want
+            if outlet.average and count * outlet.average > FRAME_BYTES and not self._shared:
+                count = max(1, int(FRAME_BYTES / outlet.average))
+            if not count:
+                frames.append((0, None, 0, outlet.checksum))
+                if last:
+                    writes.append(Write(outlet.stream, outlet.base, (), (outlet.count, outlet.checksum), end=True))
+                continue
+            payload = self._payload(outlet, outlet.buffer[:count])
+            size = outlet.codec.size(payload)
+            most = max(min(outlet.room_size, 4 * FRAME_BYTES), 1)
+            while size > most and count > 1 and not self._shared:
+                count = max(1, min(count - 1, int(count * most / size)))
+                payload = self._payload(outlet, outlet.buffer[:count])
+                size = outlet.codec.size(payload)
+            outlet.average = size / count
+            checksum = outlet.codec.checksum(payload, outlet.checksum)
+            frames.append((count, payload, size, checksum))
+            frame = ((count, payload, size),)
+            writes.append(Write(outlet.stream, outlet.base, frame, (outlet.count + count, checksum), end=last))
+        return writes, frames
+
+    async def _commit(
+        self, mark: Mark | None, writes: Sequence[Write], frames: Sequence[tuple[int, Any, int, int]], last: bool
+    ) -> None:
+        commit = Commit(self.node, self.epoch, self._seq + 1, writes)
+        if mark is not None:
+            commit.reads, commit.state, commit.letters = mark.reads, mark.state, mark.letters
+            commit.safe = self._resumes
+            commit.claim, commit.upto = mark.claim, mark.upto
+            commit.counters = mark.counters
+        if self.counters:
+            commit.counters = added(commit.counters, self.counters)
+            self.counters = {}
+        commit.looked, self.looked = self.looked, {}
+        status: NodeStatus | None = "done" if last else None
+        commit.status = status
+        turn = self.session.signals.event(f"turn:{self.node}")
+        rooms = [self.session.signals.event(f"room:{write.stream}") for write in writes]
+        answer = await self.session.commit(commit)
+        for outlet in self.outlets:
+            if outlet.stream in answer.rooms:
+                outlet.see(answer.rooms[outlet.stream])
+        if not answer.ok:
+            self.looked = {**commit.looked, **self.looked}
+            if not answer.turn:
+                await turn.wait()
+            else:
+                await self._refused(rooms, writes)
+            return
+        self._seq += 1
+        self._settle(mark, writes, frames, commit)
+        self.finished = last
+        self._pop_drained()
+
+    async def _refused(self, rooms: list[anyio.Event], writes: Sequence[Write]) -> None:
+        """There was no room after all (bytes, or other workers): we are registered, so wait."""
+        self.waiting_for_room = True
+        try:
+            with self._clock.blocked(writes[0].stream), anyio.move_on_after(1.0):
+                await wait_any(rooms)
+        finally:
+            self.waiting_for_room = False
+            self._pop_drained()
+        self._known = False
+
+    def _settle(
+        self, mark: Mark | None, writes: Sequence[Write], frames: Sequence[tuple[int, Any, int, int]], commit: Commit
+    ) -> None:
+        delivered: list[tuple[str, Frame]] = []
+        for outlet, (count, payload, size, checksum) in zip(self.outlets, frames, strict=True):
+            if count:
+                outlet.drop(count)
+                outlet.base += count
+                delivered.append((outlet.stream, Frame(outlet.base, count, payload, size)))
+            outlet.checksum = checksum
+            if mark is not None and commit.safe:
+                outlet.count = outlet.checksum = 0
+        if mark is not None:
+            self._mark = None
+        self._delivery.delivered(delivered, [write.stream for write in writes if write.end])
+        if commit.reads:
+            self._delivery.advanced(self.node, commit.reads)

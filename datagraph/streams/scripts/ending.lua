@@ -1,0 +1,36 @@
+-- Part of other scripts: what concerns the whole run. `names` in its hash lists its nodes and streams, so every key it
+-- can have is known without a search.
+local function every_key()
+  local names, keys = cmsgpack.unpack(call('HGET', KEYS[1], 'names')), {}
+  for _, kind in ipairs({'run', 'log', 'clock', 'sessions', 'reports'}) do keys[#keys + 1] = PREFIX .. kind end
+  for _, node in ipairs(names[1]) do
+    for _, kind in ipairs({'n', 'm', 'out', 'dead'}) do keys[#keys + 1] = key(kind, node) end
+  end
+  for _, stream in ipairs(names[2]) do
+    keys[#keys + 1] = key('s', stream)
+    keys[#keys + 1] = key('t', stream)
+  end
+  return keys, names
+end
+
+local function expire_all(field)
+  local seconds = call('HGET', KEYS[1], field)
+  for _, name in ipairs(every_key()) do call('EXPIRE', name, seconds) end
+end
+
+local function tell_all(what)
+  for _, worker in ipairs(call('HKEYS', PREFIX .. 'sessions')) do
+    if worker ~= '' and not notify(worker, what) then call('HDEL', PREFIX .. 'sessions', worker) end
+  end
+end
+
+local function finish(status, error)
+  call('HSET', KEYS[1], 'status', status, 'ended', now(), 'error', error)
+  expire_all('ended_ttl')
+  tell_all('run')
+end
+
+-- The part of the run's record that changes, as `valkey_wire.run_record` reads it.
+local function run_state()
+  return call('HMGET', KEYS[1], 'status', 'paused', 'stopping', 'paused_nodes', 'error', 'created', 'ended')
+end

@@ -1,0 +1,123 @@
+-- Part of other scripts: the records of streams (`t:` hashes), room in them, who is woken, what is trimmed.
+-- A reader is a list: node, port, cursor, bytes, capacity, capacity in bytes, hold, hold as declared.
+local UNBOUNDED, SLACK_VALUES, SLACK_FRAMES, SLACK_BYTES = 2 ^ 53, 1000, 8, 8 * 2 ^ 20
+local FREE, HOLD = 0, 1
+local NODE, PORT, CURSOR, SIZE, CAPACITY, CAPACITY_BYTES, HOLDS, DECLARED = 1, 2, 3, 4, 5, 6, 7, 8
+local loaded = {}
+
+-- The record of a stream, read once a script; nil if the run has none of that name.
+local function load(name)
+  local s = loaded[name]
+  if s then return s end
+  local h = call('HMGET', key('t', name), 'n', 'b', 'x', 'r', 'blocked', 'subs', 'first', 'keep', 'low', 'ended', 'writer')
+  if not h[1] then return nil end
+  s = {
+    name = name, n = tonumber(h[1]), b = tonumber(h[2]), entries = tonumber(h[3]), readers = unpacked(h[4]),
+    blocked = h[5], subs = h[6], first = tonumber(h[7]), keep = tonumber(h[8]), low = tonumber(h[9]),
+    ended = h[10] == '1', writer = h[11], changes = {},
+  }
+  loaded[name] = s
+  return s
+end
+
+local function change(s, field, value)
+  local changes = s.changes
+  changes[#changes + 1] = field
+  changes[#changes + 1] = value
+end
+
+local function reader(s, node, port)
+  for _, r in ipairs(s.readers) do
+    if r[NODE] == node and r[PORT] == port then return r end
+  end
+end
+
+-- Values and bytes that the writer may add, and whether every reader that holds it back has read everything (then
+-- one value of any size is welcome: else a value larger than the capacity could never pass).
+local function room(s)
+  local values, size, idle = UNBOUNDED, UNBOUNDED, true
+  for _, r in ipairs(s.readers) do
+    if r[HOLDS] == HOLD then
+      values = math.min(values, r[CURSOR] + r[CAPACITY] - s.n)
+      size = math.min(size, r[SIZE] + r[CAPACITY_BYTES] - s.b)
+      if r[CURSOR] < s.n then idle = false end
+    end
+  end
+  return math.max(values, idle and 1 or 0), math.max(size, 0), idle
+end
+
+local function has_room(s)
+  local values, size, idle = room(s)
+  return idle or (values > 0 and size > 0)
+end
+
+local function append_room(answer, s)
+  local values, size = room(s)
+  local i = #answer
+  answer[i + 1], answer[i + 2], answer[i + 3] = s.n, values, size
+end
+
+local function block(s, worker)
+  s.blocked = enlist(s.blocked, worker)
+  change(s, 'blocked', s.blocked)
+end
+
+-- Tell everybody who watches the stream, except the one who wrote; forget those who are gone.
+local function tell_readers(s, writer)
+  if not s.subs or s.subs == '' then return end
+  for _, worker in ipairs(unpacked(s.subs)) do
+    if worker ~= writer and not notify(worker, 'values:' .. s.name) then
+      s.subs = delist(s.subs, worker)
+      change(s, 'subs', s.subs)
+    end
+  end
+end
+
+-- Drop the frames that every reader has read, less the tail to keep; seldom, so that it costs little.
+local function trim(s)
+  if s.keep < 0 then return end
+  local cursor, size = s.n, s.b
+  for _, r in ipairs(s.readers) do
+    if r[HOLDS] ~= FREE then cursor, size = math.min(cursor, r[CURSOR]), math.min(size, r[SIZE]) end
+  end
+  local upto = cursor - s.keep
+  if upto - s.first < SLACK_VALUES and size - s.low < SLACK_BYTES or upto <= s.first then return end
+  local slack = math.max(SLACK_VALUES, s.keep / 10, SLACK_FRAMES * (s.n - s.first) / s.entries)
+  if upto - s.first < slack and size - s.low < SLACK_BYTES then return end
+  -- `<upto>-1` and not `<upto + 1>-0`: an end mark at `upto` stays.
+  s.entries = s.entries - call('XTRIM', key('s', s.name), 'MINID', format('%d-1', upto))
+  local head = call('XRANGE', key('s', s.name), '-', '+', 'COUNT', 1)[1]
+  s.first, s.low = head and tonumber(string.match(head[1], '^%d+')) - tonumber(head[2][2]) or s.n, size
+  change(s, 'first', s.first)
+  change(s, 'low', s.low)
+  change(s, 'x', s.entries)
+end
+
+-- The stream that a node's port reads, and the reader's entry; nil if there is no such port.
+local function input(node, port)
+  for _, pair in ipairs(unpacked(call('HGET', key('n', node), 'in'))) do
+    if pair[1] == port then
+      local s = load(pair[2])
+      return s, s and reader(s, node, port)
+    end
+  end
+end
+
+-- After readers moved: save them, wake the writers that wait if there is room now, trim.
+local function settle(s, committer)
+  change(s, 'r', cmsgpack.pack(s.readers))
+  if s.blocked and s.blocked ~= '' and has_room(s) then
+    for _, worker in ipairs(unpacked(s.blocked)) do
+      if worker ~= committer then notify(worker, 'room:' .. s.name) end
+    end
+    s.blocked = ''
+    change(s, 'blocked', '')
+  end
+  trim(s)
+end
+
+local function save_streams()
+  for name, s in pairs(loaded) do
+    if #s.changes > 0 then call('HSET', key('t', name), unpack(s.changes)) end
+  end
+end

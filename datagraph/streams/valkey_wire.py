@@ -1,0 +1,251 @@
+"""What goes between the Valkey store and its scripts: arguments packed, answers read. No I/O."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any, Final, NoReturn
+
+import msgspec
+from redis.exceptions import ResponseError
+
+from ..exceptions import (
+    DatagraphError,
+    FencedError,
+    InternalError,
+    LeaseHeldError,
+    ReadOnlyIOError,
+    RewoundError,
+    RunError,
+    StoreLostError,
+    UnknownIOError,
+)
+from .codec import Codec
+from .records import Commit, Frame, Hold, NodeRecord, ReaderRecord, Room, RunRecord, RunSpec, StreamRecord
+
+STATE: Final = ("status", "paused", "stopping", "paused_nodes", "error", "created", "ended")
+HOLDS: Final[tuple[Hold, ...]] = ("free", "hold", "open")
+
+pack: Final = msgspec.msgpack.Encoder().encode
+unpack: Final = msgspec.msgpack.decode
+_spec_decoder: Final = msgspec.json.Decoder(RunSpec)
+
+
+def pack_spec(spec: RunSpec, nonce: str, ttl: int, ended_ttl: int) -> list[Any]:
+    """The arguments of the create script."""
+    # A private stream comes first: what is sent again is worked on before what is new.
+    streams = sorted(spec.streams, key=lambda stream: not stream.private)
+    inputs = {n.name: [(r.port, s.name) for s in streams for r in s.readers if r.node == n.name] for n in spec.nodes}
+    nodes = [
+        (
+            node.name,
+            inputs[node.name],
+            node.outputs,
+            ("ordered" if node.ordered else "any") if node.shared else "own",
+            int(node.counts),
+        )
+        for node in spec.nodes
+    ]
+    records = [
+        (
+            stream.name,
+            stream.writer,
+            int(stream.private),
+            stream.keep,
+            [
+                (r.node, r.port, 0, 0, r.capacity, r.capacity_bytes, HOLDS.index(r.hold), HOLDS.index(r.hold))
+                for r in stream.readers
+            ],
+        )
+        for stream in spec.streams
+    ]
+    return [msgspec.json.encode(spec), nonce, pack((nodes, records, int(spec.paused), ttl, ended_ttl))]
+
+
+def unpack_spec(data: bytes) -> RunSpec:
+    """The spec that a run was created with."""
+    return _spec_decoder.decode(data)
+
+
+def pack_commit(commit: Commit, worker: str) -> list[Any]:
+    """The arguments of the commit script: its structure, then everything that is only bytes, in order."""
+    payloads: list[Any] = []
+    writes = []
+    for stream, base, frames, mark, end in commit.writes:
+        # A checksum has 64 bits, and the server's numbers 53: it travels as text.
+        writes.append((stream, base, end, f"{mark[0]} {mark[1]}", [f[0] for f in frames], [f[2] for f in frames]))
+        payloads += [f[1] for f in frames]
+    has_state = commit.safe and commit.state is not None
+    structure = pack(
+        (
+            commit.node,
+            commit.epoch,
+            commit.seq,
+            worker,
+            commit.safe,
+            commit.status or "",
+            commit.claim or 0,
+            commit.upto,
+            writes,
+            commit.reads,
+            commit.counters,
+            len(commit.letters),
+            len(commit.events),
+            list(commit.looked),
+            has_state,
+        )
+    )
+    args = [structure, *payloads, *commit.letters, *commit.events, *commit.looked.values()]
+    if has_state:
+        args.append(commit.state)
+    if commit.status:
+        args.append(commit.error)
+    return args
+
+
+def rooms_of(reply: Sequence[Any], streams: Sequence[str]) -> dict[str, Room]:
+    """The rooms at the end of an answer, in the order in which the streams were asked for."""
+    return {name: Room(*reply[2 + 3 * i : 5 + 3 * i]) for i, name in enumerate(streams)}
+
+
+def refusal(run: str, node: str, worker: str, reply: Sequence[Any]) -> DatagraphError | ValueError:
+    """The error for a script's answer that is not OK."""
+    code, why = reply[0].decode(), reply[1].decode() if len(reply) > 1 else ""
+    of_node = f"node {node!r} of run {run!r}" if node else f"run {run!r}"
+    match code:
+        case "GONE":
+            return lost_run(run)
+        case "UNKNOWN":
+            return UnknownIOError(f"run {run!r} has no {why}; its graph says what it has")
+        case "READONLY":
+            return ReadOnlyIOError(f"{why!s}, not by {node!r} (run {run!r})")
+        case "FENCED":
+            return FencedError(f"worker {worker!r} may not write for {of_node} any more: {why}; it must stop")
+        case "HELD":
+            return LeaseHeldError(
+                f"{of_node} belongs to worker {why!r}, which is alive; stop it, wait until its lease has lapsed, or "
+                f"claim with force=True"
+            )
+        case "REWOUND":
+            return RewoundError(
+                f"{of_node}: {why}; the store went back in time: claim the node again and go on from there"
+            )
+        case "LOST":
+            return StoreLostError(f"{of_node}: {why}; the store has lost a part of the run: start it again")
+        case "VALUE":
+            return ValueError(f"{of_node}: {why}")
+        case "ENDED":
+            return RunError(f"run {run!r} has {why}: nobody would read letters sent again; start it anew")
+        case _:
+            return InternalError(f"a script answered {code!r} ({why}) about {of_node}; please report it")
+
+
+def lost_run(run: str) -> StoreLostError:
+    """The error for a run that was there and is not any more."""
+    return StoreLostError(
+        f"run {run!r} is not in the store any more: did the store restart without persistence, or was the run "
+        f"forgotten?"
+    )
+
+
+def raise_meaning(error: ResponseError, run: str) -> NoReturn:
+    """Raise what a server's own error means here."""
+    if "WRONGTYPE" in str(error):
+        raise StoreLostError(
+            f"a key of run {run!r} holds something else than datagraph wrote ({error}): does another program "
+            f"use 'dg:' keys?"
+        ) from error
+    raise InternalError(f"the server refused a command about run {run!r}: {error}; please report it") from error
+
+
+def run_record(spec: RunSpec, state: Sequence[bytes]) -> RunRecord:
+    """A run from what it was created with and the values of the fields `STATE`."""
+    status, paused, stopping, paused_nodes, error, created, ended = state
+    return RunRecord(
+        id=spec.id,
+        name=spec.name,
+        status=status.decode(),  # type: ignore[arg-type]
+        graph=spec.graph,
+        nodes=spec.nodes,
+        meta=spec.meta,
+        paused=paused == b"1",
+        stopping=stopping == b"1",
+        paused_nodes=frozenset(unpack(paused_nodes) if paused_nodes else ()),
+        error=error,
+        created=int(created) / 1000,
+        ended=int(ended) / 1000,
+    )
+
+
+def pairs(flat: Sequence[Any]) -> dict[Any, Any]:
+    """A dict from keys and values in turn."""
+    return dict(zip(flat[::2], flat[1::2], strict=True))
+
+
+def node_record(
+    name: str,
+    fields: Mapping[bytes, bytes],
+    memory: Mapping[bytes, bytes],
+    reads: Mapping[str, tuple[int, int]],
+    lengths: Mapping[str, int],
+    *,
+    worker: str | None = None,
+    report: Mapping[str, Any] | None = None,
+) -> NodeRecord:
+    """A node from its two hashes and what its streams say of it; its `seq` is that of `worker`, or of the owner."""
+    seq = b"seq:" + (fields[b"owner"] if worker is None else worker.encode())
+    cursors = dict.fromkeys(reads, (0, 0))
+    counters = {}
+    for key, value in fields.items():
+        if key[:2] == b"c:":
+            cursors[key[2:].decode()] = _two(value)
+        elif key[:1] == b"+":
+            counters[key[1:].decode()] = int(value)
+    marks = dict.fromkeys(lengths, (0, 0))
+    if fields.get(b"marks"):
+        marks |= {stream: _two(text) for stream, text in unpack(fields[b"marks"]).items()}
+    return NodeRecord(
+        name=name,
+        epoch=int(fields[b"epoch"]),
+        seq=int(fields.get(seq, 0)),
+        owner=fields[b"owner"].decode(),
+        status=fields[b"status"].decode(),  # type: ignore[arg-type]
+        cursors=cursors,
+        reads=reads,
+        marks=marks,
+        lengths=lengths,
+        state=memory.get(b"state"),
+        looked={key[2:].decode(): value for key, value in memory.items() if key[:2] == b"l:"},
+        counters=counters,
+        report=report or {},
+        error=fields.get(b"error", b""),
+    )
+
+
+def _two(text: bytes | str) -> tuple[int, int]:
+    first, second = text.split()
+    return int(first), int(second)
+
+
+def stream_record(name: str, fields: Mapping[bytes, bytes]) -> StreamRecord:
+    """A stream from its hash."""
+    return StreamRecord(
+        name=name,
+        length=int(fields[b"n"]),
+        size=int(fields[b"b"]),
+        first=int(fields[b"first"]),
+        ended=fields[b"ended"] == b"1",
+        readers={
+            (node, port): ReaderRecord(cursor, size, capacity, capacity_bytes, HOLDS[hold])
+            for node, port, cursor, size, capacity, capacity_bytes, hold, _ in unpack(fields[b"r"])
+        },
+        blocked=tuple(unpack(fields[b"blocked"])) if fields.get(b"blocked") else (),
+    )
+
+
+def frame_of(entry: Any, codec: Codec) -> Frame | None:
+    """The frame in a stream's entry; None for an end mark."""
+    ident, fields = entry
+    if ident[-2:] != b"-0":
+        return None
+    payload = fields[3]
+    return Frame(int(ident[:-2]), int(fields[1]), payload, codec.size(payload))
