@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-from importlib.metadata import PackageNotFoundError as _PackageNotFoundError
-from importlib.metadata import version as _version
-
 from .exceptions import (
     CodecError,
     CodecRefusedError,
@@ -57,10 +54,7 @@ from .runtime.values import OPEN, Batch, IOVal
 from .streams.codec import MsgpackCodec
 from .streams.signed import SignedPickle
 
-try:
-    __version__ = _version("datagraph")
-except _PackageNotFoundError:  # a checkout that is on the path and not installed
-    __version__ = "0+unknown"
+__version__ = "0.1.0"
 
 __all__ = [
     "IO",

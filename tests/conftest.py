@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from datagraph.flow.supervisor import Supervisor
 from datagraph.streams.memory import MemoryStore
 from datagraph.streams.server import Server
 from datagraph.streams.store import Store
@@ -85,3 +86,19 @@ async def store(store_url: str, anyio_backend: str) -> AsyncIterator[Store]:
     """The memory store and a real Valkey, entered."""
     async with make_store(store_url) as store:
         yield store
+
+
+@pytest.fixture
+def supervisor(store_url: str, anyio_backend: str) -> Iterator[Supervisor]:
+    """A supervisor on each kind of store, its runtime on each event loop; detached afterwards."""
+    supervisor = Supervisor.attach(store_url, backend=anyio_backend)
+    yield supervisor
+    supervisor.detach()
+
+
+@pytest.fixture
+def in_memory(anyio_backend: str) -> Iterator[Supervisor]:
+    """A supervisor on the memory store, its runtime on each event loop; detached afterwards."""
+    supervisor = Supervisor.attach("memory://", backend=anyio_backend)
+    yield supervisor
+    supervisor.detach()

@@ -52,7 +52,8 @@ def test_wheel_holds_every_file_that_is_read_at_run_time(tmp_path: Path) -> None
     assert {path.relative_to(ROOT).as_posix() for path in files} - held == set()
     assert "datagraph/py.typed" in held
     assert any(re.fullmatch(r"datagraph/streams/scripts/\w+\.lua", name) for name in held)
-    assert {name.split("/")[0] for name in held} == {"datagraph", f"datagraph-{PROJECT['version']}.dist-info"}
+    version = importlib.import_module("datagraph").__version__
+    assert {name.split("/")[0] for name in held} == {"datagraph", f"datagraph-{version}.dist-info"}
 
 
 def test_import_is_light() -> None:

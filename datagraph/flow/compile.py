@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import secrets
+import os
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AsyncExitStack
 from typing import TYPE_CHECKING, Any
@@ -24,7 +24,7 @@ _PRIVATE = "~"
 
 def run_id(name: str) -> str:
     """An id for a new run of that name."""
-    return f"{check_name('run', name)}-{secrets.token_hex(4)}"
+    return f"{check_name('run', name)}-{os.urandom(4).hex()}"
 
 
 def private_stream(processor: Processor) -> str:

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, Literal, Self
 
-from ..drawing.svg import svg
 from ..exceptions import (
     DatagraphError,
     FloatingIOError,
@@ -155,6 +154,8 @@ class Flow:
         return digraph(self.graph)
 
     def _repr_mimebundle_(self, include: Any = None, exclude: Any = None) -> dict[str, str]:
+        from ..drawing.svg import svg
+
         graph, found = self.graph, self.problems
         also = hints(graph)
         text = to_text(graph) + "".join(f"\n! {line}" for line in (*found, *also))

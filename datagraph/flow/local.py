@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import secrets
+import os
 import time
 from collections.abc import AsyncIterable, Callable, Mapping, Sequence
 from contextlib import AsyncExitStack
@@ -10,11 +10,11 @@ from typing import TYPE_CHECKING, Any
 
 import anyio
 
-from ..exceptions import DatagraphError, RunCancelledError, StoreLostError
+from ..exceptions import DatagraphError, InternalError, RunCancelledError, StoreLostError
 from ..executors.base import Executor
 from ..graph.model import INPUT_PREFIX
 from ..runtime.bridge import RuntimeThread
-from ..runtime.failure import Failure, from_report
+from ..runtime.failure import Failure, from_report, report
 from ..runtime.feeder import Inbox, feeder, open_feeder
 from ..runtime.inject import Overrides
 from ..runtime.stream import StreamEngine
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 
 def worker_id() -> str:
     """An id for one process's share of one run."""
-    return f"w{secrets.token_hex(4)}"
+    return f"w{os.urandom(4).hex()}"
 
 
 class LocalRun:
@@ -52,6 +52,8 @@ class LocalRun:
         self._executors: Mapping[str, Executor] = {}
         self._again = anyio.Event()
         self._scope = anyio.CancelScope()
+        self._pause = min(2.0, lease / 3)
+        self._readers: dict[str, dict[int, int]] = {}
 
     # -- what to work on ------------------------------------------------------------------------------------------
 
@@ -99,6 +101,12 @@ class LocalRun:
                 if not begun:
                     raise
                 self._fail(error)
+            except Exception as error:  # of ours: it must reach who waits for the run, and no other run
+                if not begun:
+                    raise
+                bug = InternalError(f"the run {self.record.id!r} was left: {type(error).__name__}: {error}")
+                bug.__cause__ = error
+                self._fail(bug)
 
     async def _serve(self) -> None:
         while not self.closing:
@@ -123,7 +131,7 @@ class LocalRun:
                 engine.on_stored[name] = inbox.stored
             await engine.run()
         self.failure = self.failure or engine.failure
-        self.note(await self.session.beat({}))
+        self.note(await self.session.beat(engine.report()))
 
     async def _watch(self, again: anyio.Event) -> None:
         """Nothing to do here: hear of what others do, until the run is opened again."""
@@ -136,14 +144,18 @@ class LocalRun:
             tasks.start_soon(reopened)
             while True:
                 event = self.session.signals.event("run")
-                with anyio.move_on_after(2.0 if self.record.status == "running" else 300.0):
+                before = self.record.status
+                with anyio.move_on_after(self._pause if before == "running" else 300.0):
                     await event.wait()
                 try:
-                    self.note(await self.session.beat({}))
+                    # What was reported last is said again: a look at a run that has ended still shows its shares.
+                    self.note(await self.session.beat(self.engine.report() if self.engine is not None else {}))
                 except StoreLostError:
                     if self.record.status == "running":
                         raise
                     await anyio.sleep_forever()
+                if self.can_work and before != "running" and self.record.status == "running":
+                    tasks.cancel_scope.cancel()  # another process has sent dead letters again
 
     def note(self, record: RunRecord) -> None:
         """The run as it is now; whoever waits for it looks again."""
@@ -181,6 +193,15 @@ class LocalRun:
         """Whether this process has the functions."""
         return self._prepare is not None
 
+    async def hold_back(self, reader: object, stream: str, position: int | None) -> None:
+        """A reader of this process has read so far (None: it has gone), and the flow waits for the last of them."""
+        readers = self._readers.setdefault(stream, {})
+        if position is None:
+            readers.pop(id(reader), None)
+        else:
+            readers[id(reader)] = position
+        await self.session.follow(stream, min(readers.values(), default=None))
+
     # -- questions ------------------------------------------------------------------------------------------------
 
     def outcome(self) -> BaseException | None:
@@ -203,7 +224,16 @@ class LocalRun:
 
     async def control(self, action: str, node: str = "") -> None:
         """Pause, resume, stop or cancel."""
-        self.note(await self.session.control(action, node))
+        record = await self.session.control(action, node)
+        self.note(record)
+        if self.engine is not None:
+            self.engine.look(record)  # by itself it hears of it a notice later, and a pause should hold from here on
+
+    async def fail_input(self, name: str, error: BaseException) -> None:
+        """End the run as failed because of what feeds an input."""
+        failure = Failure(INPUT_PREFIX + name, error)
+        self.failure = self.failure or failure
+        self.note(await self.session.fail(report(failure)))
 
     async def stop_at(self, seconds: float) -> None:
         """Stop the run after so many seconds, unless it has ended before."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import AsyncIterable
 from typing import TYPE_CHECKING, Any
 
@@ -32,6 +31,8 @@ class Pump:
     def start(self, run: Run) -> None:
         """Begin, in the background."""
         if self.library == "asyncio":
+            import asyncio
+
             task = asyncio.get_running_loop().create_task(self._pump(run))
             _running.add(task)
             task.add_done_callback(_running.discard)
@@ -54,6 +55,9 @@ class Pump:
         except Exception as error:
             await run.afail(self.name, error)
             return
+        except BaseException:
+            run.lost(self.name)
+            raise
         stream.complete()
 
 

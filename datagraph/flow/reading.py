@@ -6,6 +6,7 @@ from typing import Any
 
 from ..exceptions import StreamTrimmedError
 from ..runtime.io import wait_any
+from ..runtime.port import opened
 from .local import LocalRun
 
 _VALUES = 4096
@@ -21,7 +22,6 @@ class Cursor:
         self._stream = stream
         self._hold = hold
         self._watched = False
-        self._failed = False
 
     async def read(self, wait: bool = True) -> list[Any]:
         """The next values, [] at the end (or, not waiting, where there is nothing). Raises what ended the run."""
@@ -30,6 +30,26 @@ class Cursor:
         if not self._watched and wait:
             self._watched = True
             await session.watch(self._stream)
+        if self._hold:
+            await local.hold_back(self, self._stream, self.position)
+        values = await self._next(wait)
+        if not values:
+            await self.let_go()
+        return values
+
+    async def let_go(self) -> None:
+        """Hold the flow back no more."""
+        if self._hold:
+            self._hold = False
+            await self._local.hold_back(self, self._stream, None)
+
+    @property
+    def holds(self) -> bool:
+        """Whether the flow waits for this reader."""
+        return self._hold
+
+    async def _next(self, wait: bool) -> list[Any]:
+        local, session = self._local, self._local.session
         while True:
             event = session.signals.event(f"values:{self._stream}")
             changed = local.changed
@@ -49,10 +69,8 @@ class Cursor:
         values: list[Any] = []
         for frame in reading.frames:
             start = frame.end - frame.count
-            values += codec.decode(frame.payload)[max(0, self.position - start) :]
+            values += opened(codec, self._stream, frame)[max(0, self.position - start) :]
             self.position = frame.end
-        if self._hold:
-            await session.follow(self._stream, self.position - len(values))
         return values
 
     async def _look(self) -> Any:

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterable, Mapping
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
+from ..events.model import RunRecovered, encode
 from ..exceptions import GraphError, LeaseHeldError, NotResumableError, RunError
 from ..graph.model import INPUT_PREFIX, Graph
 from ..runtime.inject import Overrides
-from ..runtime.values import OPEN
 from ..streams.records import Probe, RunRecord
-from .inputs import Inputs, normalise
 from .local import LocalRun
 from .pumps import Pump
 
@@ -23,14 +22,15 @@ async def recovered(
     supervisor: Supervisor,
     record: RunRecord,
     flow: Flow,
-    inputs: Inputs | None,
+    inputs: Mapping[str, Any],
+    pumps: Sequence[Pump],
     *,
     force: bool,
     settings: Mapping[str, Mapping[str, Any]] | None = None,
     overrides: Overrides | None = None,
     pace: float | None = None,
-) -> tuple[LocalRun, list[Pump]]:
-    """A local run that goes on with what a dead process left, and the pumps for its async inputs.
+) -> LocalRun:
+    """A local run that goes on with what a dead process left; its `pumps` are told what is stored already.
 
     Raises GraphError where the flow is not the run's, LeaseHeldError where a worker of it is alive (unless `force`),
     NotResumableError where an unfinished input was not given again.
@@ -40,16 +40,19 @@ async def recovered(
     local = LocalRun(supervisor.thread, store, record, lease=supervisor.lease)
     async with store.session(record.id, "recover", lease=0) as session:
         probe = await session.probe()
-        if record.status == "running" and not force:
+        _can_go_on(record, probe)
+        left = [node.name for node in probe.nodes.values() if node.status != "done"]
+        if not force:
             _nobody_alive(record, probe)
-        if record.status != "running":
-            raise RunError(f"the run {record.id!r} is {record.status}: there is nothing to recover")
-    given = _inputs_left(record, probe, normalise(inputs))
-    pumps = [
-        Pump(name, values, probe.streams[name].length)
-        for name, values in given.items()
-        if values is not OPEN and isinstance(values, AsyncIterable)
-    ]
+        given = _inputs_left(record, probe, inputs)
+        if force:
+            for node in left:
+                await session.claim(node, force=True)  # fences whoever has it; this session has no lease to keep it
+            await session.dismiss([worker for worker, seconds in probe.workers.items() if seconds > 0])
+        if left:
+            await session.tell([encode(RunRecovered(run=record.id, at=probe.now, nodes=tuple(left)))])
+    for pump in pumps:
+        pump.skip = probe.streams[pump.name].length
     local.work_on(
         flow.processors,
         given,
@@ -58,7 +61,14 @@ async def recovered(
         overrides=overrides or {},
         pace=pace,
     )
-    return local, pumps
+    return local
+
+
+def _can_go_on(record: RunRecord, probe: Probe) -> None:
+    """A run that is completed can be taken up for the sake of its dead letters, to send them again."""
+    letters = any(node.counters.get("dead_letters") for node in probe.nodes.values())
+    if record.status != "running" and not (record.status == "completed" and letters):
+        raise RunError(f"the run {record.id!r} is {record.status}: there is nothing to recover")
 
 
 def _same_graph(record: RunRecord, flow: Flow) -> None:
@@ -75,9 +85,10 @@ def _shape(graph: Graph) -> set[str]:
 
 
 def _nobody_alive(record: RunRecord, probe: Probe) -> None:
-    alive = [worker for worker, left in probe.workers.items() if left > 0]
+    busy = [node for node in probe.nodes.values() if node.status != "done"]
+    alive = {worker for node in busy for worker in (node.owner, *node.report)} & set(probe.workers)
     if alive:
-        longest = max(probe.workers.values())
+        longest = max(probe.workers[worker] for worker in alive)
         raise LeaseHeldError(
             f"the run {record.id!r} has a worker that is alive, or was until a moment ago: wait {longest:.0f} s for "
             f"its lease to lapse, or take over at once with force=True"

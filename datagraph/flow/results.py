@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import warnings
 from collections.abc import AsyncIterator, Generator, Iterator
 from concurrent.futures import Future
@@ -11,6 +12,7 @@ import anyio
 
 from ..exceptions import EmptyStreamError, ReadOnlyIOError
 from ..runtime.bridge import RuntimeThread
+from ..runtime.port import opened
 from ..streams.records import Frame, Reading
 from .local import LocalRun
 from .reading import Cursor
@@ -170,7 +172,7 @@ class RunStream:
 
     def _decode(self, frame: Frame) -> list[Any]:
         session = self._local.session
-        return session.codec.bind(f"{session.run}:{self.name}".encode()).decode(frame.payload)
+        return opened(session.codec.bind(f"{session.run}:{self.name}".encode()), self.name, frame)
 
     async def _length(self) -> int:
         return (await self._local.session.tail(self.name, 1)).length
@@ -202,6 +204,11 @@ class Values:
         self._thread = thread
         self._cursor = cursor
         self._it: Iterator[Any] = iter(())
+
+    def __del__(self) -> None:
+        if self._cursor.holds:  # left before its end: the flow must not wait for it for ever
+            with contextlib.suppress(Exception):
+                self._thread.spawn(self._cursor.let_go)
 
     def __iter__(self) -> Iterator[Any]:
         return self

@@ -9,9 +9,8 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import anyio
 
-from ..drawing.svg import svg
 from ..events.snapshot import Snapshot
-from ..exceptions import UnknownIOError
+from ..exceptions import DatagraphError, UnknownIOError
 from ..graph.check import suggest
 from ..graph.model import Graph
 from ..graph.text import to_text
@@ -19,7 +18,7 @@ from ..observe.bottleneck import Bottleneck, bottleneck
 from ..observe.frame import edges_frame, nodes_frame
 from ..observe.probe import Observer
 from ..runtime.bridge import RuntimeThread
-from ..runtime.failure import Failure, from_report, report
+from ..runtime.failure import from_report
 from .letters import DeadLetters
 from .local import LocalRun
 from .results import RunStream
@@ -31,7 +30,7 @@ Status = Literal["running", "paused", "completed", "failed", "cancelled"]
 
 
 class Run:
-    """A run of a flow, whoever started it. ``run["bar"]`` is any of its streams; iterating gives the names of the leaves.
+    """A run of a flow, whoever started it. ``run["bar"]`` is any of its streams; iterating gives the leaves' names.
 
     Every method may be called from a script, a cell or any event loop. Those that wait have an async form: ``await
     run.wait()`` beside ``run.join()``.
@@ -193,9 +192,12 @@ class Run:
 
     async def afail(self, name: str, error: BaseException) -> None:
         """End the run as failed because of what feeds its input `name`."""
-        failure = Failure(f"in:{name}", error)
-        self._local.failure = self._local.failure or failure
-        self._local.note(await self._thread.acall(self._local.session.fail, report(failure)))
+        await self._thread.acall(self._local.fail_input, name, error)
+
+    def lost(self, name: str) -> None:
+        """What feeds the input `name` is gone with its event loop: the run fails, soon."""
+        error = DatagraphError("the event loop that read this async iterable has ended")
+        self._thread.spawn(self._local.fail_input, name, error)
 
     # -- looking --------------------------------------------------------------------------------------------------
 
@@ -243,5 +245,7 @@ class Run:
         return DeadLetters(self._thread, self._local, self._node(node))
 
     def _repr_mimebundle_(self, include: Any = None, exclude: Any = None) -> dict[str, str]:
+        from ..drawing.svg import svg
+
         snapshot = self.snapshot()
         return {"text/plain": f"{self!r}\n{to_text(self._graph)}", "image/svg+xml": svg(self._graph, snapshot)}

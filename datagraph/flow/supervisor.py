@@ -5,41 +5,35 @@ from __future__ import annotations
 import atexit
 import contextlib
 import threading
-from collections.abc import AsyncIterable, Mapping
+from collections.abc import Callable, Mapping
 from concurrent.futures import Future
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import anyio
 from anyio.abc import TaskGroup
 
-from ..exceptions import (
-    RunExistsError,
-    RunNotFoundError,
-    StoreConfigError,
-)
+from ..exceptions import DatagraphError, StoreConfigError
 from ..executors.base import Executor
 from ..executors.local import LocalExecutor
 from ..graph.model import Graph
 from ..runtime.bridge import Backend, RuntimeThread, current_backend
-from ..runtime.inject import Overrides
-from ..runtime.values import OPEN
 from ..streams.address import Address
 from ..streams.codec import Codec
 from ..streams.connect import store_at
 from ..streams.records import RunRecord
 from ..streams.store import Store
-from .compile import run_id, specify
-from .inputs import Inputs
+from .inputs import Inputs, normalise
 from .local import LocalRun
-from .options import IfRunning
 from .pumps import Pump
 from .recovery import recovered
 from .run import Run
+from .starting import Plan, check_settings, foreign
 
 if TYPE_CHECKING:
     from .flow import Flow
 
 _SETTINGS = {"give_up": 60.0, "lease": 10.0}
+_EXIT_SECONDS = 3.0
 
 
 class _WithInstance(type):
@@ -50,6 +44,12 @@ class _WithInstance(type):
         """The supervisor that is attached; where none is, one with the embedded server and the local executor."""
         current = _WithInstance._current
         return current if current is not None else Supervisor.attach()
+
+    @property
+    def detach(cls) -> Callable[[], None]:
+        """``Supervisor.detach()`` detaches the one that is attached, if one is."""
+        current = _WithInstance._current
+        return current.detach if current is not None else lambda: None
 
 
 class Supervisor(metaclass=_WithInstance):
@@ -133,18 +133,27 @@ class Supervisor(metaclass=_WithInstance):
             and self._settings == other._settings
         )
 
-    def detach(self) -> None:
-        """Let go of the store and end the runtime thread. What it ran stops here, and can be recovered."""
+    def detach(self, *, within: float | None = None) -> None:
+        """Let go of the store and end the runtime thread. What it ran stops here, and can be recovered.
+
+        Waits until every function that runs in a thread has returned from its value, or for `within` seconds.
+        """
         with self._lock:
+            thread = self._thread
+            if thread is not None and thread.here():
+                raise DatagraphError("a supervisor cannot be detached by what it runs: call detach() from outside")
+            self._thread = self._store = None
             if _WithInstance._current is self:
                 _WithInstance._current = None
-            thread, self._thread, self._store = self._thread, None, None
-            if thread is None:
-                return
-            atexit.unregister(self.detach)
-            with contextlib.suppress(Exception):
-                thread.call(self._close_runs)
-            thread.stop()
+        if thread is None:
+            return
+        atexit.unregister(self._at_exit)
+        with contextlib.suppress(Exception):
+            thread.spawn(self._close_runs).result(within)
+        thread.stop(within)
+
+    def _at_exit(self) -> None:
+        self.detach(within=_EXIT_SECONDS)
 
     async def _close_runs(self) -> None:
         for local in self._runs.values():
@@ -158,6 +167,8 @@ class Supervisor(metaclass=_WithInstance):
     @property
     def thread(self) -> RuntimeThread:
         """The runtime thread; started, and the store connected, when it is first needed."""
+        if self._thread is not None:  # asked from within it, nobody may wait for the lock
+            return self._thread
         with self._lock:
             if self._thread is None:
                 thread = RuntimeThread(self._backend or current_backend())
@@ -170,7 +181,7 @@ class Supervisor(metaclass=_WithInstance):
                     thread.stop()
                     raise
                 self._thread = thread
-                atexit.register(self.detach)
+                atexit.register(self._at_exit)
             return self._thread
 
     @property
@@ -205,14 +216,14 @@ class Supervisor(metaclass=_WithInstance):
         self, flow: Flow, inputs: Inputs | None = None, *, all_outputs: bool = False, **options: Any
     ) -> Run:
         """`Flow.start`, awaited; iterating the run gives its leaf streams, or every stream with `all_outputs`."""
-        plan = _Plan(self, flow, inputs, options)
+        plan = Plan(self, flow, inputs, options)
         self.thread  # noqa: B018 - started by this caller, in its library
         run = await self.thread.acall(plan.launch)
         return plan.finish(run, all_outputs=all_outputs)
 
     def start(self, flow: Flow, inputs: Inputs | None = None, name: str | None = None, **options: Any) -> Run:
         """See `Flow.start`."""
-        plan = _Plan(self, flow, inputs, {**options, "name": name})
+        plan = Plan(self, flow, inputs, {**options, "name": name})
         return plan.finish(self.thread.call(plan.launch))
 
     # -- finding --------------------------------------------------------------------------------------------------
@@ -230,18 +241,21 @@ class Supervisor(metaclass=_WithInstance):
         mine = self._runs.get(record.id)
         if mine is not None and mine.error is None:
             return mine
-        return await self._serve(LocalRun(self.thread, self.store, record, lease=0))
+        return await self._serve(LocalRun(self.thread, self.store, record, lease=self.lease))
 
     def recover(
         self, name: str, flow: Flow, inputs: Inputs | None = None, *, force: bool = False, **options: Any
     ) -> Run:
         """See `datagraph.recover`."""
-        flow.resolve()
-        return self.thread.call(self._recover, name, flow, inputs, force, options)
+        check_settings(flow.resolve(), options.get("settings"))
+        given = normalise(inputs)
+        pumps = [Pump(name, values) for name, values in given.items() if foreign(values)]
 
-    async def _recover(self, name: str, flow: Flow, inputs: Inputs | None, force: bool, options: dict[str, Any]) -> Run:
-        local, pumps = await recovered(self, await self.store.find(name), flow, inputs, force=force, **options)
-        run = self._as_run(await self._serve(local))
+        async def work() -> LocalRun:
+            record = await self.store.find(name)
+            return await self._serve(await recovered(self, record, flow, given, pumps, force=force, **options))
+
+        run = self._as_run(self.thread.call(work))
         for pump in pumps:
             pump.start(run)
         return run
@@ -269,104 +283,6 @@ class Supervisor(metaclass=_WithInstance):
     def lease(self) -> float:
         """Seconds after which another process may take over."""
         return float(self._settings["lease"])
-
-
-class _Plan:
-    """One start of one flow: everything that can be refused is refused before anything is written down."""
-
-    def __init__(self, supervisor: Supervisor, flow: Flow, inputs: Inputs | None, options: dict[str, Any]) -> None:
-        self.supervisor = supervisor
-        self.flow = flow.resolve()
-        self.inputs = flow.check_inputs(inputs)
-        self.name: str | None = options.pop("name", None)
-        self.if_running: IfRunning = options.pop("if_running", "new")
-        self.paused: bool = options.pop("paused", False)
-        self.pace: float | None = options.pop("pace", None)
-        self.stop_after: float | None = options.pop("stop_after", None)
-        self.settings = check_settings(flow, options.pop("settings", None))
-        self.overrides: Overrides = options.pop("overrides", None) or {}
-        if options:
-            raise TypeError(f"start() has no argument {next(iter(options))!r}")
-        if self.if_running not in {"new", "attach", "replace", "error"}:
-            raise ValueError(f"if_running is 'new', 'attach', 'replace' or 'error'; got {self.if_running!r}")
-        for what, value in (("pace", self.pace), ("stop_after", self.stop_after)):
-            if value is not None and value <= 0:
-                raise ValueError(f"{what} is a number above 0, or None; got {value!r}")
-        self.pumps = [Pump(name, values) for name, values in self.inputs.items() if _foreign(values)]
-        self.attached = False
-
-    async def launch(self) -> LocalRun:
-        supervisor, store = self.supervisor, self.supervisor.store
-        name = self.name or self.flow.name
-        if self.if_running != "new":
-            going = await self._going(name)
-            if going is not None and self.if_running == "attach":
-                self.attached = True
-                return await supervisor._look_at(going.id)
-            if going is not None and self.if_running == "error":
-                raise RunExistsError(f"a run called {name!r} is going ({going.id}): stop it, or say if_running='new'")
-            if going is not None:
-                old = await supervisor._look_at(going.id)
-                await old.control("cancel")
-        run = run_id(name)
-        graph = self.flow.graph
-        await store.create(
-            specify(
-                run,
-                name,
-                graph,
-                self.flow.processors,
-                keep=self.flow.keep,
-                keep_results=self.flow.keep_results,
-                paused=self.paused,
-                meta={"stores": store.codec.name},
-            )
-        )
-        local = LocalRun(supervisor.thread, store, await store.find(run), lease=supervisor.lease)
-        local.work_on(
-            self.flow.processors,
-            self.inputs,
-            executor=supervisor.executor,
-            settings=self.settings,
-            overrides=self.overrides,
-            pace=self.pace,
-        )
-        await supervisor._serve(local)
-        if self.stop_after is not None:
-            seconds = self.stop_after
-            supervisor._tasks.start_soon(local.stop_at, seconds)
-        return local
-
-    async def _going(self, name: str) -> RunRecord | None:
-        try:
-            record = await self.supervisor.store.find(name)
-        except RunNotFoundError:
-            return None
-        return record if record.status == "running" else None
-
-    def finish(self, local: LocalRun, *, all_outputs: bool = False) -> Run:
-        run = Run(self.supervisor.thread, local, Graph.from_dict(local.record.graph), all_outputs=all_outputs)
-        if not self.attached:
-            for pump in self.pumps:
-                pump.start(run)
-        return run
-
-
-def check_settings(flow: Flow, settings: Mapping[str, Mapping[str, Any]] | None) -> Mapping[str, Mapping[str, Any]]:
-    """Settings by processor; SignatureError-like ValueError where one is of no processor of the flow."""
-    known = {processor.name: processor for processor in flow.processors}
-    for name, values in (settings or {}).items():
-        if name not in known:
-            raise ValueError(f"settings were given for {name!r}; the flow has: {', '.join(known)}")
-        for setting in values:
-            if setting not in known[name].binding.settings:
-                have = ", ".join(known[name].binding.settings) or "none"
-                raise ValueError(f"{name!r} has no setting {setting!r}; it has: {have}")
-    return settings or {}
-
-
-def _foreign(values: Any) -> bool:
-    return values is not OPEN and isinstance(values, AsyncIterable)
 
 
 def _address(config: Mapping[str, Any] | str | None, client: Any) -> Address | str | None:

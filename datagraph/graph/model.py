@@ -7,6 +7,8 @@ from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import Any, Literal
 
+from ..exceptions import GraphError
+
 NodeKind = Literal["processor", "input", "output"]
 
 INPUT_PREFIX = "in:"
@@ -150,9 +152,9 @@ class Graph:
 
     @classmethod
     def from_dict(cls, data: Mapping[str, Any]) -> Graph:
-        """The inverse of `to_dict`; ValueError if a newer datagraph wrote it."""
+        """The inverse of `to_dict`; GraphError if a newer datagraph wrote it."""
         if data.get("version") != 1:
-            raise ValueError(
+            raise GraphError(
                 f"this graph is of version {data.get('version')}; version 1 is understood: upgrade datagraph"
             )
         return cls(

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from datagraph.graph.check import suggest
 from datagraph.graph.model import INPUT_PREFIX, OUTPUT_PREFIX, Edge, Graph, Node, Port
 
-CAPACITY = 1_000
+CAPACITY = 4_000
 CAPACITY_BYTES = 64 * 1024 * 1024
 
 

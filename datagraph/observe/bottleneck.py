@@ -156,11 +156,9 @@ class _Case:
 
     def _held_from_outside(self, held: list[str]) -> Bottleneck:
         name = max(held, key=lambda each: self.nodes[each].blocked)
-        share = percent(self.nodes[name].blocked)
-        said = f"{self._name(name)} {'waited' if self.over else 'waits'} for room {share} of the time, but no processor holds it up"
-        return Bottleneck(
-            None, f"{said}: somebody reads its output from outside with hold=True, or its reader has ended", {}
-        )
+        verb, share = "waited" if self.over else "waits", percent(self.nodes[name].blocked)
+        said = f"{self._name(name)} {verb} for room {share} of the time, but no processor holds it up"
+        return Bottleneck(None, f"{said}: somebody reads from outside with hold=True, or its reader has ended")
 
     def _starved(self, name: str) -> Bottleneck:
         """A node that holds its writers up because another of its inputs is empty: who is slow on that side."""
@@ -210,7 +208,8 @@ class _Case:
         waiting = {each: self.nodes[each].blocked for each in held if each != name and self.nodes[each].blocked > 0}
         evidence["waiting"] = waiting
         if waiting:
-            most = max(waiting, key=lambda each: waiting[each])
+            near = [edge.source for edge in self._into(name) if edge.source in waiting]
+            most = max(near or waiting, key=lambda each: waiting[each])
             verb = "waited" if self.over else "waits"
             facts.append(f"{self._name(most)} {verb} {percent(waiting[most])} of the time")
         said = f"{self._name(name)} {self._was} the bottleneck: {', '.join(facts)}"
@@ -232,7 +231,7 @@ class _Case:
         if gain < 1.1:
             return ""
         evidence |= {"gain": gain, "concurrency": wanted}
-        condition = "" if _is_apart(node) else "if it waits for something other than the processor, "
+        condition = "" if _is_apart(node) else "if it waits rather than computes, "
         return f"{condition}with concurrency {wanted} expect about {gain:.1f} times the throughput"
 
     @property
@@ -261,7 +260,7 @@ def _held(edge: EdgeState) -> str:
 
 
 def _can_scale(node: Node) -> bool:
-    """Whether several values of it may be in flight: it is called for each value of its one input, and keeps nothing."""
+    """Whether several values of it may be in flight: called for each value of one input, it keeps nothing."""
     attrs = node.attrs
     return attrs.get("shape") == "value" and len(node.inputs) == 1 and attrs.get("state") == "none"
 

@@ -53,7 +53,7 @@ EDGE_COLUMNS = (
 
 
 def nodes_frame(snapshot: Snapshot) -> pd.DataFrame:
-    """One row a node that writes or works, in the graph's order; the columns are `NODE_COLUMNS`, as `NodeState` says."""
+    """One row a node, in the graph's order but for its outputs; `NODE_COLUMNS` are the columns, as in `NodeState`."""
     import pandas as pd
 
     states = [state for name, state in snapshot.nodes.items() if not name.startswith(OUTPUT_PREFIX)]

@@ -61,7 +61,7 @@ class Observer:
             elapsed=max(0.0, (run.ended or probe.now) - run.created),
             nodes={node.name: _node(self._graph, node, probe, look, before) for node in self._graph},
             edges={edge.name: _edge(self._graph, edge, probe, look, before) for edge in self._graph.edges},
-            workers=len({worker.partition(".")[0] for worker in probe.workers}),
+            workers=len(_workers(probe)),
             error=_message(run.error),
         )
         found = bottleneck(self._graph, snapshot)
@@ -84,6 +84,12 @@ class Observer:
         if not looks or look.at - looks[-1].at >= WINDOW_SECONDS / LOOKS:
             looks.append(look)
         return before if self._window >= LEAST_SECONDS else start
+
+
+def _workers(probe: Probe) -> set[str]:
+    """The living that have worked on a node; who only reads along is none of them."""
+    named = {worker for node in probe.nodes.values() for worker in (node.owner, *node.report)}
+    return {worker.partition(".")[0] for worker in named & set(probe.workers)}
 
 
 def _look(graph: Graph, probe: Probe) -> _Look:

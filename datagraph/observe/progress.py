@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from ..drawing.style import number, seconds, short
 from ..events.snapshot import EdgeState, Snapshot
-from ..graph.model import INPUT_PREFIX
+from ..graph.model import INPUT_PREFIX, OUTPUT_PREFIX
 
 
 def progress_line(snapshot: Snapshot) -> str:
@@ -32,10 +32,22 @@ def seconds_left(snapshot: Snapshot) -> float | None:
     given = [edge for edge in snapshot.edges.values() if edge.source.startswith(INPUT_PREFIX)]
     if not given or not all(edge.ended for edge in given):
         return None
-    waits = [edge for edge in snapshot.edges.values() if edge.lag and edge.waiting != "closed"]
-    if any(edge.rate_out <= 0 for edge in waits):
-        return None
-    return max((edge.lag / edge.rate_out for edge in waits), default=0.0)
+    left = 0.0
+    for edge in snapshot.edges.values():
+        waits = 0 if edge.target.startswith(OUTPUT_PREFIX) else _behind(snapshot, edge, set())
+        if waits and edge.rate_out <= 0:
+            return None
+        left = max(left, waits / edge.rate_out if waits else 0.0)
+    return left
+
+
+def _behind(snapshot: Snapshot, edge: EdgeState, seen: set[str]) -> int:
+    """Values that wait on an edge, and those on the longest way to it, as if each of them became one of its own."""
+    if edge.waiting == "closed" or edge.name in seen:
+        return 0
+    seen.add(edge.name)
+    before = (_behind(snapshot, each, seen) for each in snapshot.edges.values() if each.target == edge.source)
+    return edge.lag + max(before, default=0)
 
 
 def _counted(snapshot: Snapshot) -> str:

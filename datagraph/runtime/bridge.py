@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import contextvars
 import threading
 from collections.abc import Awaitable, Callable
@@ -50,6 +49,8 @@ class RuntimeThread:
 
     async def _main(self) -> None:
         if self.backend == "asyncio":
+            import asyncio
+
             loop = asyncio.get_running_loop()
             sniffio.current_async_library_cvar.set("asyncio")  # callbacks are in no task, where anyio looks for it
             context = contextvars.copy_context()
@@ -62,10 +63,10 @@ class RuntimeThread:
             self._started.set_result(None)
             await anyio.sleep_forever()
 
-    def stop(self) -> None:
-        """Cancel what runs in the loop and end the thread."""
+    def stop(self, within: float | None = None) -> None:
+        """Cancel what runs in the loop and end the thread; wait for that, or for `within` seconds."""
         self._post(self._tasks.cancel_scope.cancel)
-        self._thread.join()
+        self._thread.join(within)
 
     def here(self) -> bool:
         """Whether the caller is the runtime thread itself."""
@@ -127,6 +128,8 @@ def _settle(future: Future[Any], result: Any = None, error: BaseException | None
 async def wait_for(future: Future[R]) -> R:
     """Wait for a future of another thread, in whichever event loop this is; cancelling the wait cancels the future."""
     if current_backend() == "asyncio":
+        import asyncio
+
         return await asyncio.wrap_future(future)
     import trio
 

@@ -6,28 +6,37 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from time import monotonic
 
+_RANK = ("paused", "blocked", "starved")
+
 
 class Clock:
-    """Cumulative seconds of one node in this process; busy is what is left of the time that has passed."""
+    """Cumulative seconds of one node in this process; busy is what is left of the time that has passed.
+
+    A node's function and its writer may wait at once: such a moment counts once, as blocked.
+    """
 
     def __init__(self) -> None:
         self.began = monotonic()
-        self.waits_for = ""
-        self._starved = 0.0
-        self._blocked = 0.0
-        self._idle = 0.0
-        self._since: dict[str, float] = {}
+        self._since = self.began
+        self._spent = dict.fromkeys((*_RANK, "busy"), 0.0)
+        self._waits: dict[str, list[str]] = {kind: [] for kind in _RANK}
+
+    @property
+    def waits_for(self) -> str:
+        """What the node waits for: ``room:<stream>``, ``values:<port>,...``, "resume", or "" while it works."""
+        kind = self._kind()
+        return self._waits[kind][-1] if kind != "busy" else ""
 
     @contextmanager
-    def starved(self, port: str) -> Iterator[None]:
-        """Time in here is spent waiting for values of that port."""
-        with self._waiting("starved", f"values:{port}"):
+    def starved(self, *ports: str) -> Iterator[None]:
+        """Time in here is spent waiting for values of one of these ports."""
+        with self._waiting("starved", f"values:{','.join(ports)}"):
             yield
 
     @contextmanager
-    def blocked(self, stream: str) -> Iterator[None]:
-        """Time in here is spent waiting for room in that stream."""
-        with self._waiting("blocked", f"room:{stream}"):
+    def blocked(self, *streams: str) -> Iterator[None]:
+        """Time in here is spent waiting for room in one of these streams."""
+        with self._waiting("blocked", f"room:{','.join(streams)}"):
             yield
 
     @contextmanager
@@ -38,30 +47,28 @@ class Clock:
 
     @contextmanager
     def _waiting(self, kind: str, what: str) -> Iterator[None]:
-        if kind in self._since:
-            yield
-            return
-        before, self.waits_for = self.waits_for, what
-        self._since[kind] = monotonic()
+        self._tick()
+        self._waits[kind].append(what)
         try:
             yield
         finally:
-            self._add(kind, monotonic() - self._since.pop(kind))
-            self.waits_for = before
+            self._tick()
+            self._waits[kind].remove(what)
 
-    def _add(self, kind: str, seconds: float) -> None:
-        if kind == "starved":
-            self._starved += seconds
-        elif kind == "blocked":
-            self._blocked += seconds
-        else:
-            self._idle += seconds
+    def stop(self) -> None:
+        """The node is not run here any more: its time stands still."""
+        self._tick()
+        self._waits["paused"].append("")
+
+    def _kind(self) -> str:
+        return next((kind for kind in _RANK if self._waits[kind]), "busy")
+
+    def _tick(self) -> None:
+        now = monotonic()
+        self._spent[self._kind()] += now - self._since
+        self._since = now
 
     def totals(self) -> tuple[float, float, float]:
         """Seconds (busy, starved, blocked) since the node began here, what goes on right now included."""
-        now = monotonic()
-        open_ = {kind: now - since for kind, since in self._since.items()}
-        starved = self._starved + open_.get("starved", 0.0)
-        blocked = self._blocked + open_.get("blocked", 0.0)
-        idle = self._idle + open_.get("paused", 0.0)
-        return max(0.0, now - self.began - starved - blocked - idle), starved, blocked
+        self._tick()
+        return self._spent["busy"], self._spent["starved"], self._spent["blocked"]

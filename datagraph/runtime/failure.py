@@ -32,8 +32,10 @@ class Failure:
     attempts: int = 1
 
     def text(self) -> str:
-        """The error in one line."""
-        return f"{type(self.error).__name__}: {self.error}".rstrip(": ")
+        """The error in one line, with what our own errors were told on their way."""
+        notes = getattr(self.error, "__notes__", ()) if isinstance(self.error, DatagraphError) else ()
+        told = f" ({'; '.join(notes)})" if notes else ""
+        return f"{type(self.error).__name__}: {self.error}".rstrip(": ") + told
 
     def message(self) -> str:
         """The sentence of the ProcessorError."""

@@ -119,6 +119,7 @@ class StreamNode(Node):
             self.scope.deadline = inf
         if reader not in self._readers:
             self._readers.append(reader)
+            self.arbitrary = self.arbitrary or not reader.repeatable
         if self.threaded:
             self._learn_pace()
         self._asking += 1
@@ -136,8 +137,12 @@ class StreamNode(Node):
 
     def given(self, reader: Reader, count: int) -> None:
         self._given_at, self._given = monotonic(), count
+        self.writer.driven_at = self._given_at
         if self.work.timeout is not None:
             self.scope.deadline = anyio.current_time() + self.work.timeout
+
+    def paused(self) -> bool:
+        return self.engine.is_paused(self.name)
 
     def chunk_limit(self) -> int:
         if self.work.timeout is not None or self.work.rate is not None:
@@ -154,6 +159,8 @@ class StreamNode(Node):
             return
         if port.hold == "open" and hold == "hold":
             hold = "open"
+        if capacity is not None and capacity <= self.engine.capacity(self.name, port.name):
+            capacity = None
         port.hold = hold
         await self.session.hold(self.name, port.name, hold, capacity=capacity)
         self.engine.held(self.name, port.name, hold, capacity)

@@ -16,7 +16,7 @@ import anyio
 import anyio.from_thread
 
 from ..exceptions import EmptyStreamError, MismatchedIOError
-from .port import Port
+from .port import Port, opened
 from .values import IOVal
 
 T = TypeVar("T")
@@ -35,6 +35,9 @@ class Desk(Protocol):
     def given(self, reader: Reader, count: int) -> None:
         """A reader gave out a chunk of so many values."""
 
+    def paused(self) -> bool:
+        """Whether nothing is to be given out now; `asked` waits until it may."""
+
     def chunk_limit(self) -> int:
         """The most values that one chunk may hold now."""
 
@@ -50,6 +53,8 @@ class Desk(Protocol):
 
 class Reader:
     """Something that gives out values chunk by chunk: a port, or several joined."""
+
+    repeatable = True
 
     def __init__(self, desk: Desk, ports: tuple[Port, ...]) -> None:
         self._desk = desk
@@ -82,8 +87,12 @@ class Reader:
     async def _next(self) -> Any:
         self._chunk = []
         self.in_hand = False
-        await self._desk.asked(self)
-        chunk = await self._more(self._desk.chunk_limit())
+        while True:
+            await self._desk.asked(self)
+            chunk = await self._more(self._desk.chunk_limit())
+            if not chunk or not self._desk.paused():
+                break
+            self._take_back(chunk)  # it was paused while it waited
         if not chunk:
             self._it = iter(())
             raise StopAsyncIteration
@@ -197,7 +206,7 @@ class IO(Reader, Generic[T]):
             else:
                 found = await port.session.tail(port.stream, 1)
             if found.frames:
-                values = port.codec.decode(found.frames[0 if first else -1].payload)
+                values = opened(port.codec, port.stream, found.frames[0 if first else -1])
                 return cast("T", values[0 if first else -1])
             if found.ended:
                 if default is _MISSING:
@@ -288,6 +297,8 @@ class Zipped(Reader):
 class Merged(Reader):
     """Values of several ports as they come, each port in its own order."""
 
+    repeatable = False
+
     def __init__(self, desk: Desk, ports: tuple[Port, ...]) -> None:
         super().__init__(desk, ports)
         self._turn = 0
@@ -305,7 +316,7 @@ class Merged(Reader):
                     return [IOVal(name=port.name, value=value) for value in port.take(limit)]
             if all(port.ended for port in self._ports):
                 return []
-            with self._ports[0].clock.starved(self._ports[0].name):
+            with self._ports[0].clock.starved(*(port.name for port in self._ports)):
                 await wait_any(events)
 
     def _take_back(self, tail: list[Any]) -> None:
@@ -320,6 +331,7 @@ class Batched(Reader):
         self._port = port
         self._size = size
         self._within = within
+        self.repeatable = within is None
         self._raised = False
 
     async def _more(self, limit: int) -> list[Any]:

@@ -121,6 +121,7 @@ class ValueNode(Node):
             self._ended = True
             return None
         self._window.append(slot)
+        await self.engine.gate(self)  # it may have been paused while it waited for values
         return slot
 
     async def _bounded(self) -> None:
@@ -187,7 +188,7 @@ class ValueNode(Node):
             try:
                 if self._careful:
                     for value in slot.it:
-                        slot.results.append(await self._attempt(slot, value))
+                        slot.results.append(await self._try(slot, value))
                         self._tell()
                 elif self.threaded:
                     await anyio.to_thread.run_sync(self._in_thread, slot, limiter=self.engine.threads)
@@ -223,7 +224,7 @@ class ValueNode(Node):
         if self.writer.idle:
             self.writer.wake()
 
-    async def _attempt(self, slot: Slot, value: Any) -> Any:
+    async def _try(self, slot: Slot, value: Any) -> Any:
         try:
             return await self._call_once(slot, value, slot.start + len(slot.results))
         except Exception as error:
@@ -301,7 +302,7 @@ class ValueNode(Node):
         return self._collect(limit)
 
     def final(self, limit: int) -> Mark | None:
-        return self._collect(limit, last=True)
+        return self._collect(2**53, last=True)  # whatever the room: with anything left out it were not the last
 
     def _collect(self, limit: int, *, last: bool = False) -> Mark | None:
         """Move finished results to the outlets, about `limit` values of output; what is collected is finished."""

@@ -41,6 +41,9 @@ class Engine(Hub, Delivery, Protocol):
     def held(self, node: str, port: str, hold: str, capacity: int | None) -> None:
         """A reader of this process holds its stream back in another way now."""
 
+    def capacity(self, node: str, port: str) -> int:
+        """How many values may wait at that port now."""
+
     async def paced(self, node: Node) -> None:
         """Return when the node's rate allows another attempt."""
 
@@ -56,8 +59,11 @@ class Engine(Hub, Delivery, Protocol):
     async def gate(self, node: Node) -> None:
         """Return when neither the run nor the node is paused."""
 
+    async def rewound(self) -> None:
+        """The store refused what a node knows: all of them here go back to what it has."""
+
     async def failed(self, node: Node, failure: Failure) -> None:
-        """A node gave up: the run is failed by now."""
+        """A node gives up, and the run fails with it."""
 
     async def pause(self, node: str, failure: Failure) -> None:
         """Pause a node whose value failed."""
@@ -68,6 +74,8 @@ class Engine(Hub, Delivery, Protocol):
 
 class Node:
     """One node, run by this process. Subclasses say how its function is driven: `drive`, `mark`, `recall`, `hand`."""
+
+    arbitrary = False
 
     def __init__(self, engine: Engine, work: Work, session: Session) -> None:
         self.engine = engine
@@ -82,6 +90,8 @@ class Node:
         self.outlets: list[Outlet] = []
         self.closing = False
         self.scope = anyio.CancelScope()
+        self._attempt = anyio.CancelScope()
+        self._restarting = False
         self.record = NodeRecord(work.name)
         self.context: Context
         self.writer: Writer
@@ -116,21 +126,32 @@ class Node:
         try:
             await self._live()
         finally:
+            self.clock.stop()
             self.engine.closed(self)
 
     async def _live(self) -> None:
-        failures, place = 0, ""
+        failures, place, mine = 0, "", False
         while True:
-            self.record = await self.session.claim(self.name)
+            try:
+                # What was this worker's is so again, whoever had it in the state that the store went back to.
+                self.record = await self.session.claim(self.name, force=mine)
+            except FencedError:
+                self.status = "fenced"
+                return
+            mine = False
             if self.record.status == "done":
                 self.status = "done"
                 return
             self.status = "running"
             try:
-                await self._once()
+                await self._attempted()
             except RewoundError:
+                mine = True
+                await self.engine.rewound()
                 continue
             except FencedError:
+                if await self._lost_a_range():
+                    continue
                 self.status = "fenced"
                 return
             except StoreError:
@@ -139,6 +160,9 @@ class Node:
                 await self._give_up(given.failure, [], None)
                 return
             except Exception as error:
+                if self._restarting:
+                    mine = True
+                    continue
                 hands, value = self.hand()
                 here = repr([(port.name, start) for port, start, _ in hands])
                 failures = failures + 1 if here == place else 1
@@ -153,8 +177,29 @@ class Node:
                     return
                 failures = 0
                 continue
+            if self._restarting:
+                mine = True
+                continue
             self.status = "done"
             return
+
+    async def _attempted(self) -> None:
+        self._restarting = False
+        with anyio.CancelScope() as self._attempt:
+            await self._once()
+
+    def restart(self) -> None:
+        """The store went back: what is under way here is void; begin again from what it has."""
+        self._restarting = True
+        self._attempt.cancel()
+
+    async def _lost_a_range(self) -> bool:
+        """A shared node's worker that slept may lose what it had in hand and still claim more."""
+        return self.work.workers > 1 and (await self.session.beat({})).status == "running"
+
+    def known(self) -> tuple[int, int]:
+        """Epoch and number of the last commit that the store has confirmed."""
+        return self.record.epoch, self.writer.seq if hasattr(self, "writer") else self.record.seq
 
     def _may_retry(self, error: Exception) -> bool:
         return not isinstance(error, DatagraphError) and self.work.retry.matches(error)
@@ -277,10 +322,15 @@ class Node:
     def _count(self, counter: str) -> None:
         self._counters[counter] = self._counters.get(counter, 0) + 1
 
+    def _replays(self, error: StreamTrimmedError) -> bool:
+        """Whether what is gone had been read before this start: a replay needs it, nobody asked for it."""
+        read = max((self.record.reads.get(n, (0, 0))[0] for n, s in self._inputs() if s == error.stream), default=0)
+        return not self.work.resumes and error.expected < read
+
     async def _give_up(self, failure: Failure, hands: list[tuple[Port, int, int]], value: Any) -> bool:
         """What `on_error` says; True to go on from the resume point."""
         policy = self.work.on_error
-        if isinstance(failure.error, StreamTrimmedError) and not self.work.resumes:
+        if isinstance(failure.error, StreamTrimmedError) and self._replays(failure.error):
             failure.error = not_resumable(self.name, failure.error)
             policy = "fail"
         if policy == "pause":
@@ -305,12 +355,12 @@ class Node:
             return True
         self.status = "failed"
         record = await self.session.claim(self.name)
+        await self.engine.failed(self, failure)  # first, for a beat may see the run failed before the commit returns
         await self.session.commit(
             Commit(
                 self.name, record.epoch, record.seq + 1, status="failed", error=report(failure), counters={"errors": 1}
             )
         )
-        await self.engine.failed(self, failure)
         return False
 
     def letter(self, failure: Failure, port: str, position: int, value: Any) -> Any:

@@ -9,8 +9,14 @@ from typing import Any
 from ..streams.codec import Codec
 from ..streams.records import Advance, NodeRecord, Room
 
-GATHER = 4096
-"""The most values that one stream's buffer gathers before its node waits."""
+GATHER = 4000
+"""The most values of a frame, and of a chunk that a reader is given."""
+FULL = 2 * GATHER
+"""The values in one stream's buffer at which its node waits: a chunk that is answered value by value fits in between."""
+FRAME_BYTES = 128 * 1024
+"""About the most bytes of a frame of several values. Larger ones cost more a value, not less: what is decoded of them
+no longer fits the processor's cache, and the allocator takes and returns whole arenas for each (measured: 160-byte
+records 2.7 us a value through the codec in frames of 250, 7.7 us in frames of 4,000)."""
 
 
 class Outlet:
@@ -23,7 +29,9 @@ class Outlet:
         "checksum",
         "codec",
         "count",
+        "enough",
         "expected",
+        "full",
         "gone",
         "limit",
         "room",
@@ -42,10 +50,12 @@ class Outlet:
         self.gone = 0
         self.base = record.lengths.get(stream, 0)
         self.room = 0
+        self.enough = 1
         self.room_size = 0
         self.count = 0
         self.checksum = 0
         self.average = 0.0
+        self.full = FULL
         self.skip, self.expected = record.marks.get(stream, (0, 0))
 
     def total(self) -> int:
@@ -57,6 +67,11 @@ class Outlet:
         del self.buffer[:count]
         self.gone += count
         self.count += count
+
+    def weigh(self, average: float) -> None:
+        """A value takes so many bytes, of late: the buffer holds two frames."""
+        self.average = average
+        self.full = max(1, min(FULL, int(2 * FRAME_BYTES / average))) if average else FULL
 
     def see(self, room: Room) -> None:
         """The store said how much room there is."""

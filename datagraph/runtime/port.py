@@ -3,17 +3,26 @@
 from __future__ import annotations
 
 from collections import deque
-from time import monotonic
 from typing import Any, Protocol
 
 import anyio
 
+from ..exceptions import CodecError
 from ..streams.codec import Codec
 from ..streams.records import Advance, Frame, Hold
 from ..streams.store import Session
 from .clock import Clock
 
 FETCH_VALUES = 4096
+
+
+def opened(codec: Codec, stream: str, frame: Frame) -> list[Any]:
+    """The values of a stream's frame; a CodecError says where it stands."""
+    try:
+        return codec.decode(frame.payload)
+    except CodecError as error:
+        error.add_note(f"in the stream {stream!r} at position {frame.end - frame.count}")
+        raise
 
 
 class Hub(Protocol):
@@ -46,7 +55,7 @@ class Port:
         self.hold: Hold = "hold"
         self.limit = FETCH_VALUES
         self._frames: deque[Frame] = deque()
-        self._fetched = 0
+        self.fetched = 0
         self._sizes: deque[tuple[int, int]] = deque()
         self._size_done = 0
         self._watched = False
@@ -56,7 +65,7 @@ class Port:
 
     def rewind(self, position: int, size: int) -> None:
         """Start over at a position; `size` is the bytes of all frames that end at or before it."""
-        self.position = self._fetched = position
+        self.position = self.fetched = position
         self._size_done = size
         self._frames.clear()
         self._sizes.clear()
@@ -65,9 +74,9 @@ class Port:
 
     def deliver(self, frame: Frame) -> None:
         """A local writer committed this frame; taken if it is the next one, else it is fetched later."""
-        if frame.end - frame.count == self._fetched and len(self._frames) < 64:
+        if frame.end - frame.count == self.fetched and len(self._frames) < 64:
             self._frames.append(frame)
-            self._fetched = frame.end
+            self.fetched = frame.end
 
     def take(self, count: int) -> list[Any]:
         """Up to `count` unread values; `fill` first. May be none, where all of them are known to be bad."""
@@ -108,9 +117,11 @@ class Port:
         """Whether `fill` would find something without asking the store."""
         return bool(self.unread or self._frames)
 
-    async def fill(self, *, wait: bool = True) -> bool:
-        """See to it that there is something unread; False where the stream has ended (or, not waiting, is quiet)."""
-        while not self.unread:
+    async def fill(self, *, wait: bool = True, beyond: int = 0) -> bool:
+        """See to it that more than `beyond` values are unread; False where the stream has ended (or, not waiting, is
+        quiet).
+        """
+        while len(self.unread) <= beyond:
             if self._frames:
                 self._decode(self._frames.popleft())
                 continue
@@ -125,46 +136,36 @@ class Port:
         return True
 
     async def batch(self, size: int, within: float | None) -> list[Any]:
-        """Up to `size` values; fewer at the end, or `within` seconds after the call. `fill` first."""
-        deadline = monotonic() + within if within is not None else None
-        while len(self.unread) < size and await self._gather(deadline):
-            pass
-        return self.take(size)
+        """Up to `size` values; fewer at the end, or `within` seconds after the call. `fill` first.
 
-    async def _gather(self, deadline: float | None) -> bool:
-        """Get more values behind the unread ones; False at the end or at the deadline."""
-        held, self.unread = self.unread, []
-        self.position += len(held)
-        try:
-            if deadline is None:
-                return await self.fill()
-            with anyio.move_on_after(max(0.0, deadline - monotonic())):
-                return await self.fill()
-            return False
-        finally:
-            self.give_back(held)
+        Until they are taken all of them are unread.
+        """
+        with anyio.move_on_after(within):
+            while len(self.unread) < size and await self.fill(beyond=len(self.unread)):
+                pass
+        return self.take(size)
 
     async def _fetch(self) -> bool:
         if self._frames:
             return True
         length = self.hub.local_length(self.stream)
-        if length is not None and length == self._fetched and length >= 0:
+        if length is not None and length == self.fetched and length >= 0:
             return False
         if length is None and not self._watched:
             self._watched = True
             await self.session.watch(self.stream)
-        reading = await self.session.read(self.stream, self._fetched, self.limit)
+        reading = await self.session.read(self.stream, self.fetched, self.limit)
         if self._frames:
             return True
         self._frames.extend(reading.frames)
         if reading.frames:
-            self._fetched = reading.frames[-1].end
+            self.fetched = reading.frames[-1].end
             return True
         self.ended = reading.ended
         return False
 
     def _decode(self, frame: Frame) -> None:
-        values = self.codec.decode(frame.payload)
+        values = opened(self.codec, self.stream, frame)
         start = frame.end - frame.count
         already = self.position + len(self.unread) - start
         if already:

@@ -7,45 +7,67 @@ the last one ends the run. No end marks are counted.
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
+
 from ..streams.records import Probe
 
 
 def closed_set(probe: Probe) -> frozenset[str]:
     """The nodes that wait only for each other, some of them for room: an artificial deadlock (Parks, 1995).
 
-    A node that waits for room waits for the readers that leave none; one that waits for values waits for the writer.
+    A node that waits for room waits for the readers that leave none; one that waits for values waits for their writers.
     What can move by itself is taken out, then what waits for something that was taken out, until nothing changes.
     """
     waits: dict[str, frozenset[str]] = {}
+    blocked: set[str] = set()
     writers = {stream: spec.name for spec in probe.run.nodes for stream in spec.outputs}
     for spec in probe.run.nodes:
         record = probe.nodes.get(spec.name)
         if record is None or record.status == "done":
             continue
-        kind, _, what = str(record.report.get("waits", "")).partition(":")
-        if kind == "room" and what in probe.streams:
-            stream = probe.streams[what]
-            full = {
-                node
-                for (node, _), reader in stream.readers.items()
-                if reader.hold == "hold" and reader.cursor + reader.capacity <= stream.length
-            }
-            if full:
-                waits[spec.name] = frozenset(full)
-        elif kind == "values":
-            names = dict(spec.inputs)
-            writer = writers.get(names.get(what, what))
-            found = probe.streams.get(names.get(what, what))
-            if writer is not None and found is not None and not found.ended:
-                waits[spec.name] = frozenset({writer})
+        streams = dict(spec.inputs)
+        found: set[str] = set()
+        for facts in record.report.values():
+            kind, _, what = str(facts.get("waits", "")).partition(":")
+            if kind == "room" and what in probe.streams:
+                others = _leave_no_room(probe, what)
+                blocked.add(spec.name)
+            elif kind == "values":
+                others = _owe_values(probe, writers, [streams.get(port, port) for port in what.split(",")])
+            else:
+                others = set()
+            if not others:
+                found = set()
+                break
+            found |= others
+        if found:
+            waits[spec.name] = frozenset(found)
     while True:
         free = {node for node, others in waits.items() if not others <= waits.keys()}
         if not free:
             break
         for node in free:
             del waits[node]
-    blocked = any(str(probe.nodes[node].report.get("waits", "")).startswith("room:") for node in waits)
-    return frozenset(waits) if blocked else frozenset()
+    return frozenset(waits) if blocked & waits.keys() else frozenset()
+
+
+def _leave_no_room(probe: Probe, stream: str) -> set[str]:
+    """The nodes whose unread values fill the stream."""
+    return {
+        node
+        for (node, _), reader in probe.streams[stream].readers.items()
+        if reader.hold == "hold" and reader.cursor + reader.capacity <= probe.streams[stream].length
+    }
+
+
+def _owe_values(probe: Probe, writers: Mapping[str, str], streams: Sequence[str]) -> set[str]:
+    """The nodes that will write to one of the streams."""
+    owing = set()
+    for stream in streams:
+        found = probe.streams.get(stream)
+        if found is not None and not found.ended and stream in writers:
+            owing.add(writers[stream])
+    return owing
 
 
 def smallest_full_edge(probe: Probe, among: frozenset[str]) -> tuple[tuple[str, str], int] | None:

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from contextlib import AsyncExitStack
 from typing import Any
+
+import anyio
 
 from ..streams.records import Range
 from .io import wait_any
@@ -11,6 +14,7 @@ from .outlet import GATHER, Mark
 from .slots import Slot
 
 _RANGE_SECONDS = 0.05
+_LOOK_SECONDS = 1.0
 
 
 class SharedNode(ValueNode):
@@ -19,6 +23,10 @@ class SharedNode(ValueNode):
     def __init__(self, *args: Any) -> None:
         super().__init__(*args)
         self._range: Range | None = None
+
+    async def drive(self, stack: AsyncExitStack) -> None:
+        self._range = None
+        await super().drive(stack)
 
     async def _next_values(self) -> Slot | None:
         while True:
@@ -64,7 +72,8 @@ class SharedNode(ValueNode):
                 return True
             if taken.finished:
                 return False
-            with self.clock.starved(self.work.inputs[0][0]):
+            # Nobody tells that another worker's lease has lapsed, so it is looked for.
+            with self.clock.starved(self.work.inputs[0][0]), anyio.move_on_after(_LOOK_SECONDS):
                 await wait_any(events)
             await self._breathe()
 

@@ -8,12 +8,14 @@ from time import monotonic
 from typing import Any
 
 import anyio
+from anyio.abc import TaskGroup
 
 from ..exceptions import DatagraphError, StoreError, StoreLostError
 from ..executors.base import Executor
 from ..streams.records import Advance, Frame, NodeRecord, RunRecord
 from ..streams.store import Session, Store
 from .failure import Failure, leading
+from .garbage import seldom
 from .generate import StreamNode
 from .lanes import ValueNode
 from .node import Node
@@ -21,6 +23,7 @@ from .port import Port
 from .prints import NodeLog, speaking_for
 from .progress import closed_set, smallest_full_edge
 from .shared import SharedNode
+from .telling import relieved
 from .work import Work
 
 _UNBOUNDED = 2**53
@@ -67,24 +70,18 @@ class StreamEngine:
         self._logs: dict[str, NodeLog] = {}
         self._next_attempt: dict[str, float] = {}
         self._scope = anyio.CancelScope()
+        self._rewound: float | None = None
+        self._missed = session.signals.missed
+        self._at_work: set[Node] = set()
+        self._running: TaskGroup
 
     # -- running --------------------------------------------------------------------------------------------------
 
     async def run(self) -> None:
         """Run until the run has ended, or this process's share of it is done. Raises StoreError only."""
         try:
-            async with anyio.create_task_group() as tasks:
-                self._scope = tasks.cancel_scope
-                await self._learn_streams()
-                await self._make_nodes(tasks)
-                self._look(await self.session.beat({}))
-                tasks.start_soon(self._beats)
-                async with anyio.create_task_group() as running:
-                    for node in self.nodes:
-                        running.start_soon(self._run_node, node)
-                await self._flush_logs()
-                self._look(await self.session.beat(self._report()))
-                tasks.cancel_scope.cancel()
+            with seldom():
+                await self._share()
         except BaseExceptionGroup as group:
             error = leading(group)
             if error is None:
@@ -94,10 +91,25 @@ class StreamEngine:
             with anyio.CancelScope(shield=True), anyio.move_on_after(2.0):
                 await self._last_words()
 
+    async def _share(self) -> None:
+        async with anyio.create_task_group() as tasks:
+            self._scope = tasks.cancel_scope
+            await self._learn_streams()
+            await self._make_nodes(tasks)
+            self.look(record := await self.session.beat({}))
+            self._rewound = record.rewound
+            tasks.start_soon(self._beats)
+            async with anyio.create_task_group() as self._running:
+                for node in self.nodes:
+                    self._running.start_soon(self._run_node, node)
+            await self._flush_logs()
+            self.look(await self.session.beat(self.report()))
+            tasks.cancel_scope.cancel()
+
     async def _last_words(self) -> None:
         try:
             await self._flush_logs()
-            self._look(await self.session.beat(self._report()))
+            self.look(await self.session.beat(self.report()))
         except DatagraphError:
             return
 
@@ -130,18 +142,59 @@ class StreamEngine:
 
     async def _run_node(self, node: Node) -> None:
         executor = self._executors.get(node.name, self._executor)
-        with speaking_for(self._log(node.name)):
-            await executor.run(node)
+        self._at_work.add(node)
+        try:
+            with speaking_for(self._log(node.name)):
+                await executor.run(node)
+        finally:
+            self._at_work.discard(node)
 
     async def _beats(self) -> None:
         while True:
             event = self.session.signals.event("run")
             with anyio.move_on_after(self._beat):
                 await event.wait()
-            self._look(await self.session.beat(self._report()))
-            await self._flush_logs()
+            if self._missed != self.session.signals.missed:
+                self._missed = self.session.signals.missed
+                await self._verify()
+            record = await self.session.beat(self.report())
+            await self._flush_logs()  # first: whoever hears of the end may look for the last lines
+            self.look(record)
+            if self.record is not None and self._rewound != self.record.rewound:
+                await self._go_back(self.record.rewound)
 
-    def _look(self, record: RunRecord) -> None:
+    # -- a store that went back -----------------------------------------------------------------------------------
+
+    async def rewound(self) -> None:
+        self.look(record := await self.session.beat(self.report()))
+        if self._rewound != record.rewound:
+            await self._go_back(record.rewound)
+
+    async def _verify(self) -> None:
+        """After a cut: does the store still have all that it has confirmed to nodes of this process?"""
+        for session in self._sessions:
+            nodes = [(node, *node.known()) for node in self.nodes if node.session is session]
+            ports = [(port.stream, port.fetched) for node, *_ in nodes for port in node.ports.values()]
+            probe = await session.probe()
+            lost = any(stream in probe.streams and probe.streams[stream].length < at for stream, at in ports)
+            for node, epoch, seq in nodes:
+                found = probe.nodes[node.name]
+                lost = lost or found.epoch < epoch or (found.epoch == epoch and found.seq < seq)
+            if lost and probe.run.status == "running":
+                await self.session.rewind()
+                return
+
+    async def _go_back(self, rewound: float) -> None:
+        """Have every node here begin again from what the store has; those that were done, too."""
+        self._rewound = rewound
+        await self._learn_streams()
+        for node in self.nodes:
+            if node in self._at_work:
+                node.restart()
+            elif node.status == "done":
+                self._running.start_soon(self._run_node, node)
+
+    def look(self, record: RunRecord) -> None:
         """The run as it is now: pause, go on, drain, or leave."""
         self.record = record
         self.stopping = record.stopping
@@ -189,7 +242,7 @@ class StreamEngine:
 
     async def pause(self, node: str, failure: Failure) -> None:
         self._log(node).add(f"paused: {failure.message()}")
-        self._look(await self.session.control("pause", node))
+        self.look(await self.session.control("pause", node))
 
     def opened(self, node: Node, record: NodeRecord) -> None:
         """A node was claimed here: what it writes is written here and nowhere else."""
@@ -238,11 +291,14 @@ class StreamEngine:
             if (node, port) in readers:
                 self._set(f"room:{stream}")
 
-    def local_room(self, stream: str, length: int) -> int | None:
+    def capacity(self, node: str, port: str) -> int:
+        return self._holds[node, port][1]
+
+    def local_room(self, stream: str, length: int) -> tuple[int, int] | None:
         if stream not in self._lengths:
             return None
         here = {node.name for node in self.nodes if node.work.workers == 1}
-        room = _UNBOUNDED
+        room = least = _UNBOUNDED
         for reader in self._readers.get(stream, ()):
             hold, capacity = self._holds[reader]
             if hold != "hold":
@@ -250,7 +306,8 @@ class StreamEngine:
             if reader[0] not in here:
                 return None
             room = min(room, self._cursors[reader] + capacity - length)
-        return room
+            least = min(least, capacity)
+        return room, least
 
     def _set(self, name: str) -> None:
         for session in self._sessions:
@@ -259,7 +316,7 @@ class StreamEngine:
     # -- deadlock -------------------------------------------------------------------------------------------------
 
     async def relieve(self, node: str, stream: str) -> None:
-        await self.session.beat(self._report())
+        await self.session.beat(self.report())
         probe = await self.session.probe()
         waiting = closed_set(probe)
         if node not in waiting:
@@ -270,12 +327,18 @@ class StreamEngine:
         (reader, port), capacity = edge
         if await self.session.grow(reader, port, capacity, 2 * capacity):
             self.held(reader, port, "hold", 2 * capacity)
+            streams = {read: stream for spec in probe.run.nodes if spec.name == reader for read, stream in spec.inputs}
+            await self.session.tell(
+                relieved(self.session.run, reader, streams.get(port, port), capacity, 2 * capacity, waiting)
+            )
             self._log(reader).add(f"a deadlock was relieved: the capacity of {reader}.{port} is {2 * capacity} now")
 
     # -- telling --------------------------------------------------------------------------------------------------
 
-    def _report(self) -> dict[str, dict[str, Any]]:
+    def report(self) -> dict[str, dict[str, Any]]:
+        """What each node here spent its time on, in seconds so far, and what it waits for."""
         report: dict[str, dict[str, Any]] = {}
+        waits: dict[str, list[str]] = {}
         for node in self.nodes:
             busy, starved, blocked = node.clock.totals()
             mine = report.setdefault(
@@ -286,8 +349,10 @@ class StreamEngine:
             mine["starved"] += starved
             mine["blocked"] += blocked
             mine["workers"] += 1
-            mine["waits"] = node.clock.waits_for
+            waits.setdefault(node.name, []).append(node.clock.waits_for)
             mine["concurrency"] = node.work.concurrency
+        for name, each in waits.items():  # a node waits where all its workers do, and for room where one does
+            report[name]["waits"] = "" if "" in each else min(each, key=lambda one: not one.startswith("room:"))
         return report
 
     def _log(self, node: str) -> NodeLog:

@@ -16,19 +16,23 @@ import anyio
 from anyio.lowlevel import checkpoint
 
 from ..exceptions import CodecError, NonDeterministicError
-from ..streams.records import Advance, Commit, Frame, NodeRecord, NodeStatus, Write
+from ..streams.records import Advance, Commit, Committed, Frame, NodeRecord, Write
 from ..streams.store import Session
 from .clock import Clock
 from .io import wait_any
-from .outlet import GATHER, Mark, Outlet, added, merge
+from .outlet import FRAME_BYTES, GATHER, Mark, Outlet, added, merge
+from .telling import dead_lettered
 
-FRAME_BYTES = 1 << 20
 _HURRY = 0.0005
 _LOOK_FOR_DEADLOCK = 0.25
+_ENOUGH = 8
+"""A full edge is written to again when an eighth of it is free; a frame for every value read is a silly window."""
 
 
 class Source(Protocol):
     """Who fills the buffers: asked for the newest safe point, and to come to one soon."""
+
+    arbitrary: bool  # what was written since the last safe point could not be repeated from there
 
     def mark(self, limit: int) -> Mark | None:
         """The newest safe point that was not handed over yet; handed over once. One that can choose stays below
@@ -48,8 +52,11 @@ class Delivery(Protocol):
     def advanced(self, node: str, reads: Sequence[Advance]) -> None:
         """This node's readers have moved."""
 
-    def local_room(self, stream: str, length: int) -> int | None:
-        """Room for the writer of the stream in values, where all its readers are in this process, else None."""
+    def local_room(self, stream: str, length: int) -> tuple[int, int] | None:
+        """Room for the writer of the stream, and the least capacity of its readers, in values.
+
+        None where a reader is in another process.
+        """
 
     async def relieve(self, node: str, stream: str) -> None:
         """The node has waited long for room in the stream: look for a deadlock."""
@@ -80,13 +87,13 @@ class Writer:
         self.looked: dict[str, bytes] = {}
         self.counters: dict[str, int] = {}
         self.source: Source
-        self._seq = record.seq
+        self.seq = record.seq
         self._delivery = delivery
         self._clock = clock
         self._resumes = resumes
         self._has_inputs = has_inputs
         self._shared = shared
-        self._pressed_at = 0.0
+        self.driven_at = 0.0
         self._mark: Mark | None = None
         self._wake = anyio.Event()
         self._drained = anyio.Event()
@@ -94,6 +101,7 @@ class Writer:
         self.finishing = False
         self._final: Callable[[int], Mark | None] | None = None
         self._known = False
+        self._was_refused = False
 
     # -- called by the driver -------------------------------------------------------------------------------------
 
@@ -104,21 +112,22 @@ class Writer:
         grows until about a millisecond passes between two calls. A slow one is also asked for a safe point.
         """
         now = monotonic()
-        slow = now - self._pressed_at > _HURRY
-        self._pressed_at = now
+        slow = now - self.driven_at > _HURRY
+        self.driven_at = now
         outlet.step = max(1, outlet.step // 4) if slow else min(GATHER, 2 * outlet.step)
         gathered = len(outlet.buffer)
         if self.idle:
             self.wake()
             if slow:
                 self.source.recall()
-        if not (slow and not self._has_inputs) and gathered + outlet.step <= GATHER and not self.waiting_for_room:
-            outlet.limit = gathered + outlet.step
+        if gathered < outlet.full and not (slow and not self._has_inputs) and not self.waiting_for_room:
+            outlet.limit = min(outlet.full, gathered + outlet.step)
             return
         await checkpoint()
-        while len(outlet.buffer) >= GATHER or (self.waiting_for_room and outlet.buffer):
+        while len(outlet.buffer) >= outlet.full or (self.waiting_for_room and outlet.buffer):
             drained = self._drained
             await drained.wait()
+        self.driven_at = monotonic()
         outlet.limit = len(outlet.buffer) + outlet.step
 
     async def breathe(self) -> None:
@@ -177,30 +186,33 @@ class Writer:
         if self.outlets and (self.dirty() or not self._known):
             await self._learn(self.outlets)
         limit = self._limit()
-        newest = self._final(limit) if self.finishing and self._final else self.source.mark(limit)
+        finishing = self.finishing  # asked once: what a function puts out while this waits for room is not in `mark`
+        newest = self._final(limit) if finishing and self._final else self.source.mark(limit)
         if newest is not None:
             self._mark = newest if self._mark is None else merge(self._mark, newest)
         self._suppress()
         mark = self._mark
         replaying = any(outlet.skip for outlet in self.outlets)
-        if mark is None or (replaying and self._resumes):
+        # A safe point that what was stored before a crash goes beyond comes too early.
+        early = mark is not None and any(t < o.gone for t, o in zip(mark.totals, self.outlets, strict=True))
+        if mark is None or (self._resumes and (replaying or early)):
             if not self.dirty():
                 if replaying and self.finishing:
-                    raise NonDeterministicError(
-                        f"{self.node!r} was replayed and wrote fewer values than before its crash"
-                    )
+                    raise NonDeterministicError(f"{self.node!r} was replayed and wrote fewer values than before")
                 self._pop_drained()
                 empty, self._empty = self._empty, anyio.Event()
                 empty.set()
                 return False
             if mark is None:
                 self.source.recall()
+                if self.source.arbitrary and self._resumes and all(len(o.buffer) < o.full for o in self.outlets):
+                    return False
             cut = [len(outlet.buffer) for outlet in self.outlets]
             mark = None
         else:
-            cut = [total - outlet.gone for total, outlet in zip(mark.totals, self.outlets, strict=True)]
+            cut = [max(0, total - outlet.gone) for total, outlet in zip(mark.totals, self.outlets, strict=True)]
         sizes = await self._find_room(cut)
-        last = self.finishing and mark is not None and sizes == [len(outlet.buffer) for outlet in self.outlets]
+        last = finishing and mark is not None and sizes == [len(outlet.buffer) for outlet in self.outlets]
         writes, frames = self._encode(sizes, last)
         complete = mark is not None and [w[0] for w in frames] == cut
         last = last and complete
@@ -241,7 +253,8 @@ class Writer:
                 return [0] * len(self.outlets)
             events = [self.session.signals.event(f"room:{outlet.stream}") for _, outlet in wanting]
             await self._learn([outlet for _, outlet in wanting])
-            if any(outlet.room > 0 for _, outlet in wanting):
+            patient = wait == _LOOK_FOR_DEADLOCK  # else whoever should make room may wait for these very values
+            if any(outlet.room >= (min(cut[i], outlet.enough) if patient else 1) for i, outlet in wanting):
                 sizes = [0] * len(self.outlets)
                 for i, outlet in wanting:
                     sizes[i] = min(cut[i], max(0, outlet.room), GATHER)
@@ -265,9 +278,12 @@ class Writer:
         """Bring what is known of the room up to date; ask the store only where it could matter."""
         ask = []
         for outlet in outlets:
-            room = self._delivery.local_room(outlet.stream, outlet.base) if self._known else None
-            if room is not None:
-                outlet.room = room
+            trusted = self._known and not self._was_refused
+            local = self._delivery.local_room(outlet.stream, outlet.base) if trusted else None
+            outlet.enough = 1
+            if local is not None:
+                outlet.room, capacity = local
+                outlet.enough = max(1, capacity // _ENOUGH)
             elif outlet.room <= 0 or not self._known:
                 ask.append(outlet)
         if not ask:
@@ -306,7 +322,7 @@ class Writer:
                 count = max(1, min(count - 1, int(count * most / size)))
                 payload = self._payload(outlet, outlet.buffer[:count])
                 size = outlet.codec.size(payload)
-            outlet.average = size / count
+            outlet.weigh(size / count)
             checksum = outlet.codec.checksum(payload, outlet.checksum)
             frames.append((count, payload, size, checksum))
             frame = ((count, payload, size),)
@@ -316,18 +332,19 @@ class Writer:
     async def _commit(
         self, mark: Mark | None, writes: Sequence[Write], frames: Sequence[tuple[int, Any, int, int]], last: bool
     ) -> None:
-        commit = Commit(self.node, self.epoch, self._seq + 1, writes)
+        commit = Commit(self.node, self.epoch, self.seq + 1, writes)
         if mark is not None:
             commit.reads, commit.state, commit.letters = mark.reads, mark.state, mark.letters
             commit.safe = self._resumes
             commit.claim, commit.upto = mark.claim, mark.upto
             commit.counters = mark.counters
-        if self.counters:
-            commit.counters = added(commit.counters, self.counters)
-            self.counters = {}
+            if mark.letters:
+                commit.events = dead_lettered(self.session.run, self.node, mark.letters)
+        counters, self.counters = self.counters, {}
+        if counters:
+            commit.counters = added(commit.counters, counters)
         commit.looked, self.looked = self.looked, {}
-        status: NodeStatus | None = "done" if last else None
-        commit.status = status
+        commit.status = "done" if last else None
         turn = self.session.signals.event(f"turn:{self.node}")
         rooms = [self.session.signals.event(f"room:{write.stream}") for write in writes]
         answer = await self.session.commit(commit)
@@ -336,18 +353,26 @@ class Writer:
                 outlet.see(answer.rooms[outlet.stream])
         if not answer.ok:
             self.looked = {**commit.looked, **self.looked}
+            self.counters = added(self.counters, counters)
             if not answer.turn:
-                await turn.wait()
+                with self._clock.blocked(writes[0].stream if writes else ""):
+                    await turn.wait()
             else:
-                await self._refused(rooms, writes)
+                await self._refused(rooms, writes, answer)
             return
-        self._seq += 1
+        self.seq += 1
+        self._was_refused = False
         self._settle(mark, writes, frames, commit)
         self.finished = last
         self._pop_drained()
 
-    async def _refused(self, rooms: list[anyio.Event], writes: Sequence[Write]) -> None:
-        """There was no room after all (bytes, or other workers): we are registered, so wait."""
+    async def _refused(self, rooms: list[anyio.Event], writes: Sequence[Write], answer: Committed) -> None:
+        """There was no room after all (bytes, other workers, a follower from outside): we are registered, so wait,
+        unless there is room for some of the values.
+        """
+        self._known, self._was_refused = False, True
+        if any(0 < answer.rooms[write.stream].values < sum(f[0] for f in write.frames) for write in writes):
+            return
         self.waiting_for_room = True
         try:
             with self._clock.blocked(writes[0].stream), anyio.move_on_after(1.0):
@@ -355,7 +380,6 @@ class Writer:
         finally:
             self.waiting_for_room = False
             self._pop_drained()
-        self._known = False
 
     def _settle(
         self, mark: Mark | None, writes: Sequence[Write], frames: Sequence[tuple[int, Any, int, int]], commit: Commit

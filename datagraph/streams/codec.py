@@ -153,8 +153,8 @@ def _decoded(decode: Callable[[Any], Any], payload: Any) -> Any:
 
 
 def checksum(data: Any, previous: int) -> int:
-    """64 bits over bytes that follow those of `previous`, by two algorithms with different blind spots."""
-    return zlib.adler32(data, previous >> 32) << 32 | zlib.crc32(data, previous & 0xFFFFFFFF)
+    """64 bits over bytes that follow those of `previous`: how many there are, and their CRC."""
+    return ((previous >> 32) + len(data) & 0xFFFFFFFF) << 32 | zlib.crc32(data, previous & 0xFFFFFFFF)
 
 
 def opened(payload: Any, own: bytes) -> memoryview:

@@ -5,10 +5,7 @@ from __future__ import annotations
 from ..exceptions import StoreConfigError
 from .address import Address
 from .codec import Codec, MsgpackCodec
-from .embedded import embedded_url
-from .memory import MemoryStore
 from .store import Store
-from .valkey import ValkeyStore
 
 MEMORY = "memory://"
 
@@ -18,10 +15,17 @@ async def store_at(address: Address | str | None, codec: Codec | None = None, *,
 
     It is not connected yet: enter it. Raises StoreConfigError for an address that cannot be one.
     """
+    # Each kind is imported when one is made: redis alone takes as long to import as the rest of datagraph.
     if isinstance(address, str) and address.startswith("memory:"):
         if codec is not None:
             raise StoreConfigError("memory:// hands values over as they are and takes no codec: leave codec= out")
+        from .memory import MemoryStore
+
         return MemoryStore(address)
+    from .valkey import ValkeyStore
+
     if address is None:
+        from .embedded import embedded_url
+
         address = await embedded_url()
     return ValkeyStore(address, codec=codec if codec is not None else MsgpackCodec(), give_up=give_up)

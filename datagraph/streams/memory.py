@@ -9,7 +9,7 @@ from typing import Any, Self
 
 from anyio.lowlevel import checkpoint
 
-from ..exceptions import LeaseHeldError, RunExistsError, RunNotFoundError, StoreLostError
+from ..exceptions import FencedError, LeaseHeldError, RunExistsError, RunNotFoundError, StoreLostError
 from .codec import Codec
 from .memory_rules import apply_commit, reopen_node, take_range
 from .memory_state import Run
@@ -133,6 +133,7 @@ class MemorySession:
         if self._lease:
             run.leases.pop(self.worker, None)
         for stream in run.streams.values():
+            stream.follow(self.worker, None)
             stream.watchers.discard(self.signals)
             stream.blocked.pop(self.signals, None)
         for name, node in run.nodes.items():
@@ -155,7 +156,10 @@ class MemorySession:
         """See `Session.claim`."""
         run = await self._reach()
         found = run.node(node)
+        before = found.owner
         if found.spec.shared:
+            if self.worker in run.dismissed:
+                raise FencedError(f"worker {self.worker!r} was dismissed from run {self.run!r}; it must stop")
             # Who claims anew has nothing in hand: what was left from before is free for everybody.
             for claimed in found.ranges:
                 if claimed.worker == self.worker:
@@ -170,8 +174,10 @@ class MemorySession:
             found.epoch += 1
             found.owner = self.worker
             found.last.clear()
-        if found.status == "waiting":
+        if found.status == "waiting" or (found.status == "running" and before not in (self.worker, found.owner)):
+            # The same worker takes its node again after an error: that is no news.
             found.status = "running"
+            run.say("NodeStarted", node=node, worker=self.worker, epoch=found.epoch)
         return run.node_record(node, self.worker)
 
     async def commit(self, commit: Commit) -> Committed:
@@ -210,6 +216,13 @@ class MemorySession:
         """See `Session.watch`."""
         (await self._reach()).stream(stream).watchers.add(self.signals)
 
+    async def follow(self, stream: str, cursor: int | None) -> None:
+        """See `Session.follow`."""
+        run = await self._reach()
+        if not self._lease:
+            raise ValueError(f"this session of run {self.run!r} only looks (lease=0), so it can hold nothing back")
+        run.stream(stream).follow(self.worker, cursor)
+
     async def grow(self, node: str, port: str, old: int, new: int) -> bool:
         """See `Session.grow`."""
         stream, reader = (await self._reach()).input(node, port)
@@ -232,11 +245,8 @@ class MemorySession:
     async def control(self, action: str, node: str = "") -> RunRecord:
         """See `Session.control`."""
         run = await self._reach()
-        if action in ("pause", "resume") and node:
-            run.node(node)
-            (run.paused_nodes.add if action == "pause" else run.paused_nodes.discard)(node)
-        elif action in ("pause", "resume"):
-            run.paused = action == "pause"
+        if action in ("pause", "resume"):
+            run.pause(action == "pause", node)
         elif action == "stop":
             run.stopping = True
         elif action == "cancel":
@@ -248,6 +258,21 @@ class MemorySession:
             raise ValueError(f'the actions are "pause", "resume", "stop" and "cancel"; got {action!r}')
         run.tell("run")
         return run.record()
+
+    async def rewind(self) -> RunRecord:
+        """See `Session.rewind`."""
+        run = await self._reach()
+        run.rewind()
+        return run.record()
+
+    async def dismiss(self, workers: Sequence[str]) -> None:
+        """See `Session.dismiss`."""
+        run = await self._reach()
+        for worker in workers:
+            run.leases.pop(worker, None)
+            run.dismissed.add(worker)
+        for name in run.nodes:
+            run.tell(f"turn:{name}")
 
     async def fail(self, error: bytes) -> RunRecord:
         """See `Session.fail`."""
@@ -272,6 +297,10 @@ class MemorySession:
         """See `Session.logs`."""
         return list((await self._reach()).node(node).log)[-limit:]
 
+    async def tell(self, events: Sequence[bytes]) -> None:
+        """See `Session.tell`."""
+        (await self._reach()).note(events)
+
     async def events(self, after: str = "", *, limit: int = 1000) -> list[tuple[str, bytes]]:
         """See `Session.events`."""
         start = int(after.partition("-")[0] or 0)
@@ -279,4 +308,4 @@ class MemorySession:
 
     async def probe(self) -> Probe:
         """See `Session.probe`."""
-        return (await self._reach()).probe()
+        return (await self._reach()).probe(self.worker)

@@ -9,7 +9,7 @@ from typing import Any
 import msgspec
 
 from ..exceptions import FencedError, ReadOnlyIOError, RewoundError, RunError, StoreLostError, UnknownIOError
-from .memory_state import Claimed, Node, Run
+from .memory_state import Claimed, Node, Run, report_of
 from .records import Commit, Committed, Range, Taken, Write
 from .signals import Signals
 
@@ -56,7 +56,12 @@ def _fence(run: Run, node: Node, commit: Commit, worker: str) -> None:
             f"run {run.spec.id!r} was cancelled: node {commit.node!r} is at epoch {node.epoch}, worker {worker!r} "
             f"came with epoch {commit.epoch}; nothing of it was written"
         )
-    if commit.epoch != node.epoch:
+    if commit.epoch != node.epoch and (node.spec.shared or node.owner == worker):
+        raise RewoundError(
+            f"node {commit.node!r} of run {run.spec.id!r} is at epoch {node.epoch}, worker {worker!r} came with epoch "
+            f"{commit.epoch}; claim the node again and go on from its record"
+        )
+    if commit.epoch != node.epoch or (node.spec.shared and worker in run.dismissed):
         raise FencedError(
             f"node {commit.node!r} of run {run.spec.id!r} is at epoch {node.epoch} and belongs to "
             f"{node.owner or 'nobody'!r}; worker {worker!r} came with epoch {commit.epoch} and must stop"
@@ -162,11 +167,14 @@ def _note(run: Run, node: Node, commit: Commit) -> None:
     node.looked.update(commit.looked)
     for name, number in commit.counters.items():
         node.counters[name] = node.counters.get(name, 0) + number
-    run.events += [(f"{len(run.events) + n}-0", event) for n, event in enumerate(commit.events, 1)]
+    run.note(commit.events)
     if commit.status == "done":
         _done(run, node)
     elif commit.status == "failed":
         node.status, node.error = "failed", commit.error
+        why = report_of(commit.error)
+        facts = {"error": why.get("message", ""), "position": why.get("position"), "attempts": why.get("attempts", 1)}
+        run.say("NodeFailed", node=node.spec.name, **facts)
         run.close("failed", commit.error)
     elif commit.status is not None:
         node.status = commit.status
@@ -175,10 +183,13 @@ def _note(run: Run, node: Node, commit: Commit) -> None:
 def _done(run: Run, node: Node) -> None:
     if node.status == "done":
         return
-    node.status = "done"
+    node.status, read = "done", 0
     for _, stream, reader in run.inputs[node.spec.name]:
         reader.hold = "free"
         stream.settle()
+        read += 0 if stream.private else reader.cursor
+    written = sum(run.stream(name).length for name in node.spec.outputs)
+    run.say("NodeEnded", node=node.spec.name, read=read, written=written)
     run.left -= node.spec.counts
     if node.spec.counts and run.left == 0:
         run.close("completed")
@@ -187,7 +198,7 @@ def _done(run: Run, node: Node) -> None:
 def take_range(run: Run, worker: str, name: str, limit: int) -> Taken:
     """Claim a dead worker's range, else what was sent again, else the next values."""
     node = run.node(name)
-    if run.status in ("failed", "cancelled"):
+    if run.status in ("failed", "cancelled") or worker in run.dismissed:
         return Taken(None, True)
     for index, claimed in enumerate(node.ranges):
         if claimed.worker != worker and not run.alive(claimed.worker):
@@ -235,6 +246,7 @@ def reopen_node(run: Run, name: str, ids: Sequence[str] | None, size: Callable[[
     _open(run, name)
     if run.status == "completed":
         run.status, run.ended = "running", 0.0
+        run.say("RunResumed")
     private.tell()
     run.tell("run")
     return len(chosen)

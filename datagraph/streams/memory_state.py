@@ -5,9 +5,11 @@ from __future__ import annotations
 import time
 from bisect import bisect_right
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
+
+import msgspec
 
 from ..exceptions import StreamTrimmedError, UnknownIOError
 from .records import (
@@ -31,6 +33,7 @@ from .records import (
 from .signals import Signals
 
 UNBOUNDED = 2**53
+FOLLOWER = "~"  # and the worker: the "node" of a session that follows a stream
 READ_BYTES = 4 * 2**20
 TRIM_AT_LEAST = 1000
 LOG_LINES = 10_000
@@ -56,7 +59,8 @@ class Reader:
 class Stream:
     """The kept frames of one stream and its readers."""
 
-    def __init__(self, spec: StreamSpec) -> None:
+    def __init__(self, spec: StreamSpec, alive: Callable[[str], bool]) -> None:
+        self._alive, self._followed = alive, False
         self.name = spec.name
         self.writer = spec.writer
         self.keep = spec.keep
@@ -74,11 +78,30 @@ class Stream:
     def room(self) -> Room:
         """What the reader that is furthest behind leaves free."""
         values = size = UNBOUNDED
+        self._drop_dead()
         for reader in self.readers.values():
             if reader.hold == "hold":
                 values = min(values, reader.cursor + reader.capacity - self.length)
                 size = min(size, reader.size + reader.capacity_bytes - self.size)
         return Room(self.length, max(values, 1 if self.read_by_all() else 0), max(size, 0))
+
+    def follow(self, worker: str, cursor: int | None) -> None:
+        """Have a session read the stream as one more reader, which is at `cursor`; None: no more."""
+        key = (FOLLOWER + worker, self.name)
+        if cursor is None and self.readers.pop(key, None) is None:
+            return
+        if cursor is not None:
+            limits = ReaderSpec(*key)
+            size = self.size_at(cursor)
+            self.readers[key] = Reader(limits.capacity, limits.capacity_bytes, "hold", "hold", cursor, size)
+        self._followed = any(node.startswith(FOLLOWER) for node, _ in self.readers)
+        self.settle()
+
+    def _drop_dead(self) -> None:
+        if self._followed:
+            for node, _ in list(self.readers):
+                if node.startswith(FOLLOWER) and not self._alive(node[len(FOLLOWER) :]):
+                    self.follow(node[len(FOLLOWER) :], None)
 
     def read_by_all(self) -> bool:
         """Whether no reader that holds the stream back has anything left to read."""
@@ -167,6 +190,15 @@ class Stream:
         return StreamRecord(self.name, self.length, self.size, self.first, self.ended, readers, blocked)
 
 
+def report_of(error: bytes) -> dict[str, Any]:
+    """What an error in the record says: it is JSON of the runtime's, or any text."""
+    try:
+        report = msgspec.json.decode(error)
+    except (msgspec.DecodeError, UnicodeDecodeError):
+        report = None
+    return report if isinstance(report, dict) else {"message": error.decode(errors="replace")}
+
+
 @dataclass(slots=True)
 class Claimed:
     """A range of a shared node's port that `worker` has in hand; `start` moves up with partial commits."""
@@ -215,14 +247,17 @@ class Run:
         self.paused_nodes: set[str] = set()
         self.created, self.ended = time.time(), 0.0
         self.nodes = {node.name: Node(node) for node in spec.nodes}
-        self.streams = {stream.name: Stream(stream) for stream in spec.streams}
+        self.streams = {stream.name: Stream(stream, self.alive) for stream in spec.streams}
         self.inputs: dict[str, list[tuple[str, Stream, Reader]]] = {node.name: [] for node in spec.nodes}
         for stream in self.streams.values():
             self._connect(stream)
         self.left = sum(node.counts for node in spec.nodes)
         self.events: list[tuple[str, bytes]] = []
         self.leases: dict[str, float] = {}
+        self.dismissed: set[str] = set()
+        self.rewound = 0.0
         self.sessions: list[Signals] = []
+        self.say("RunStarted", name=spec.name)
 
     def node(self, name: str) -> Node:
         """The node of that name."""
@@ -242,11 +277,32 @@ class Run:
             into = self.inputs.setdefault(node, [])
             into.insert(0 if stream.private else len(into), (port, stream, reader))
 
+    def note(self, events: Sequence[bytes]) -> None:
+        """Add events to the log."""
+        self.events += [(f"{len(self.events) + n}-0", event) for n, event in enumerate(events, 1)]
+
+    def say(self, what: str, **facts: Any) -> None:
+        """Something has happened, in the words of `events/model.py`."""
+        self.note([msgspec.json.encode({"type": what, "run": self.spec.id, "at": time.time(), **facts})])
+
+    def pause(self, paused: bool, node: str = "") -> None:
+        """Pause or resume the run, or one node."""
+        if node:
+            self.node(node)
+            was = node in self.paused_nodes
+            (self.paused_nodes.add if paused else self.paused_nodes.discard)(node)
+        else:
+            was, self.paused = self.paused, paused
+        if was != paused:
+            self.say("RunPaused" if paused else "RunResumed", node=node)
+
     def private(self, node: str) -> Stream:
         """The stream that carries a node's dead letters back to it; made when it is first needed."""
         name = f"~{node}"
         if name not in self.streams:
-            self.streams[name] = Stream(StreamSpec(name, "", (ReaderSpec(node, name, hold="open"),), private=True))
+            self.streams[name] = Stream(
+                StreamSpec(name, "", (ReaderSpec(node, name, hold="open"),), private=True), self.alive
+            )
             self._connect(self.streams[name])
         return self.streams[name]
 
@@ -271,6 +327,7 @@ class Run:
         if self.status == "running":
             self.status, self.error, self.ended = status, error, time.time()
             self.tell("run")
+            self.say("RunEnded", status=status, error=report_of(error).get("message", ""))
 
     def record(self) -> RunRecord:
         """The run as readers see it."""
@@ -287,7 +344,17 @@ class Run:
             error=self.error,
             created=self.created,
             ended=self.ended,
+            rewound=self.rewound,
         )
+
+    def rewind(self) -> None:
+        """Whatever workers remember is void."""
+        for node in self.nodes.values():
+            node.epoch += 1
+            for claimed in node.ranges:
+                claimed.worker = ""
+        self.rewound = time.time()
+        self.tell("run")
 
     def node_record(self, name: str, worker: str = "") -> NodeRecord:
         """A node as the worker that takes it up sees it."""
@@ -310,13 +377,13 @@ class Run:
             error=node.error,
         )
 
-    def probe(self) -> Probe:
-        """Everything at once."""
+    def probe(self, worker: str = "") -> Probe:
+        """Everything at once, as the worker sees it."""
         now = time.monotonic()
         return Probe(
             now=time.time(),
             run=self.record(),
-            nodes={name: self.node_record(name) for name in self.nodes},
+            nodes={name: self.node_record(name, worker) for name in self.nodes},
             streams={name: stream.record() for name, stream in self.streams.items()},
             workers={worker: expiry - now for worker, expiry in self.leases.items() if expiry > now},
         )

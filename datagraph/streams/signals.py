@@ -13,6 +13,7 @@ class Signals:
 
     def __init__(self) -> None:
         self._events: dict[str, anyio.Event] = {}
+        self.missed = 0
 
     def event(self, name: str) -> anyio.Event:
         """The event that the next `set` of that name sets."""
@@ -28,7 +29,8 @@ class Signals:
             event.set()
 
     def set_all(self) -> None:
-        """Wake everybody: after a reconnect, when notices may have been missed."""
+        """Wake everybody: after a reconnect, when notices may have been missed; `missed` counts how often."""
+        self.missed += 1
         events, self._events = self._events, {}
         for event in events.values():
             event.set()

@@ -103,7 +103,8 @@ class Session(Protocol):
     async def follow(self, stream: str, cursor: int | None) -> None:
         """Hold the stream back as a reader of its own that has read up to `cursor`; None lets go.
 
-        Such a reader counts for room and trimming as long as this session's lease is alive.
+        Such a reader has a capacity of 1,000 values and 64 MiB, and counts for room and trimming as long as this
+        session's lease is alive; ValueError for a session without one. A dead one is dropped by whoever finds it.
         """
 
     async def grow(self, node: str, port: str, old: int, new: int) -> bool:
@@ -114,6 +115,15 @@ class Session(Protocol):
 
     async def control(self, action: str, node: str = "") -> RunRecord:
         """ "pause", "resume" (the run, or one node), "stop" or "cancel"; every session is told at once."""
+
+    async def rewind(self) -> RunRecord:
+        """Say that the store lost what this worker knows: every node's epoch goes up, so all of them are claimed again.
+
+        Who commits what the store cannot follow need not say so: the same is done then.
+        """
+
+    async def dismiss(self, workers: Sequence[str]) -> None:
+        """End the leases of other workers for good: ranges that they claimed are free, and what they commit is fenced."""
 
     async def fail(self, error: bytes) -> RunRecord:
         """End the run as failed from outside a node's commit."""
@@ -130,8 +140,15 @@ class Session(Protocol):
     async def logs(self, node: str, *, limit: int = 1000) -> list[tuple[float, str]]:
         """A node's last lines, with the server's time in seconds."""
 
+    async def tell(self, events: Sequence[bytes]) -> None:
+        """Append lifecycle events that no commit carries to the run's log."""
+
     async def events(self, after: str = "", *, limit: int = 1000) -> list[tuple[str, bytes]]:
-        """Lifecycle events as (id, bytes) after an id, oldest first."""
+        """Lifecycle events as (id, bytes) after an id, oldest first.
+
+        The store itself tells, once each and by its own clock, that a run started, paused, went on and ended, and
+        that a node started, ended and failed (the kinds of `events.model`); who commits adds what only it knows.
+        """
 
     async def probe(self) -> Probe:
         """The whole run at one moment, in one round trip; a constant number of commands a node and stream."""

@@ -15,11 +15,12 @@ from __future__ import annotations
 import uuid
 import warnings
 from collections.abc import Awaitable, Callable
-from typing import Final, Self
+from contextlib import suppress
+from typing import Any, Final, Self
 
 from redis.exceptions import ResponseError
 
-from ..exceptions import InvalidNameError, RunExistsError, RunNotFoundError, StoreConfigError
+from ..exceptions import InvalidNameError, RunExistsError, RunNotFoundError, StoreConfigError, StoreError
 from .address import Address
 from .codec import Codec, MsgpackCodec
 from .keys import INDEX, Keys
@@ -56,7 +57,8 @@ class ValkeyStore:
         parsed = Address.parse(address) if isinstance(address, str) else address
         self.url = str(parsed)
         self.codec: Codec = MsgpackCodec() if codec is None else codec
-        self._client = Client(parsed, give_up=give_up, on_reconnect=self._reconnected)
+        patience = min(5.0, give_up)
+        self._client = Client(parsed, give_up=give_up, connect_timeout=patience, on_reconnect=self._reconnected)
         self._ttl, self._ended_ttl = ttl, ended_ttl
         self._sessions: set[ValkeySession] = set()
 
@@ -116,20 +118,25 @@ class ValkeyStore:
     async def runs(self) -> list[RunRecord]:
         """See `Store.runs`."""
         ids = [ident.decode() for ident in await self._client.call("ZREVRANGE", INDEX, 0, -1)]
-        found = await self._records(ids)
-        gone = [ident for ident in ids if ident not in found]
+        replies = await self._specs(ids)
+        gone = [ident for ident, (spec, *_) in zip(ids, replies, strict=True) if spec is None]
         if gone:
             await self._client.call("ZREM", INDEX, *gone)
-        return list(found.values())
+        found = []
+        for spec, *state in replies:
+            if spec is not None:
+                with suppress(StoreError):  # one run that cannot be read hides no others; `find` says what it is
+                    found.append(run_record(unpack_spec(spec), state))
+        return found
 
     async def find(self, name: str) -> RunRecord:
         """See `Store.find`."""
         try:
-            found = await self._records([name])
+            ((spec, *state),) = await self._specs([name])
         except InvalidNameError:
-            found = {}
-        if name in found:
-            return found[name]
+            spec, state = None, []
+        if spec is not None:
+            return run_record(unpack_spec(spec), state)
         runs = await self.runs()
         for run in runs:
             if run.name == name:
@@ -137,13 +144,9 @@ class ValkeyStore:
         known = ", ".join(run.id for run in runs[:10]) or "none"
         raise RunNotFoundError(f"no run has the id or name {name!r}; the store has {known}")
 
-    async def _records(self, ids: list[str]) -> dict[str, RunRecord]:
-        replies = await self._client.pipeline([("HMGET", Keys(ident).run, "spec", *STATE) for ident in ids])
-        return {
-            ident: run_record(unpack_spec(spec), state)
-            for ident, (spec, *state) in zip(ids, replies, strict=True)
-            if spec is not None
-        }
+    async def _specs(self, ids: list[str]) -> list[Any]:
+        """What each run was created with (None: it is not there), and its state."""
+        return await self._client.pipeline([("HMGET", Keys(ident).run, "spec", *STATE) for ident in ids])
 
     async def forget(self, run: str) -> int:
         """See `Store.forget`."""

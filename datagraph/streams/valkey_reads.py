@@ -32,13 +32,14 @@ MOST_COUNT: Final = 1000
 
 
 class Reads:
-    """The reading half of a session; `spec` is what the run was created with."""
+    """The reading half of the session of `worker`; `spec` is what the run was created with."""
 
-    def __init__(self, client: Client, keys: Keys, spec: RunSpec, codec: Codec) -> None:
+    def __init__(self, client: Client, keys: Keys, spec: RunSpec, codec: Codec, worker: str) -> None:
         self._client = client
         self._keys = keys
         self._spec = spec
         self._codec = codec
+        self._worker = worker
         self._usual: dict[str, tuple[float, float]] = {}
         self._may_ask_time = True
         self._nodes = [node.name for node in spec.nodes]
@@ -211,7 +212,8 @@ class Reads:
             reads = {p: (r.cursor, r.size) for s in records.values() for (n, p), r in s.readers.items() if n == name}
             lengths = {stream: records[stream].length for stream in spec.outputs}
             report = {worker: facts[name] for worker, facts in told.items() if name in facts}
-            found[name] = node_record(name, nodes[name], {}, reads, lengths, report=report)
+            mine = self._worker if spec.shared else None
+            found[name] = node_record(name, nodes[name], {}, reads, lengths, worker=mine, report=report)
         leases = {worker.decode(): int(end) / 1000 - now for worker, end in pairs(sessions).items()}
         return Probe(
             now=now,

@@ -72,7 +72,7 @@ class ValkeySession:
         if spec is None:
             raise RunNotFoundError(f"no run has the id {self.run!r} in the store; `runs()` lists those it has")
         self._spec = unpack_spec(spec)
-        self._reads = Reads(self._client, self._keys, self._spec, self.codec)
+        self._reads = Reads(self._client, self._keys, self._spec, self.codec, self.worker)
         await self._call("beat", self.worker, self._lease, "", 1)
         self._tasks = anyio.create_task_group()
         await self._tasks.__aenter__()
@@ -173,6 +173,12 @@ class ValkeySession:
         await self._call("watch", self.worker, stream)
         self._watched.add(stream)
 
+    async def follow(self, stream: str, cursor: int | None) -> None:
+        """See `Session.follow`."""
+        if not self._lease:
+            raise ValueError(f"this session of run {self.run!r} only looks (lease=0), so it can hold nothing back")
+        await self._call("follow", self.worker, stream, "" if cursor is None else cursor)
+
     async def grow(self, node: str, port: str, old: int, new: int) -> bool:
         """See `Session.grow`."""
         reply = await self._call("reader", node, port, "", new, old, self._new_nonce(), node=node)
@@ -200,6 +206,16 @@ class ValkeySession:
             raise ValueError(f'the actions are "pause", "resume", "stop" and "cancel"; got {action!r}')
         _, *state = await self._call("control", action, node, b"", node=node)
         return run_record(self._spec, state)
+
+    async def rewind(self) -> RunRecord:
+        """See `Session.rewind`."""
+        _, *state = await self._call("control", "rewind", "", b"")
+        return run_record(self._spec, state)
+
+    async def dismiss(self, workers: Sequence[str]) -> None:
+        """See `Session.dismiss`."""
+        for worker in workers:
+            await self._call("close", worker, 1)
 
     async def fail(self, error: bytes) -> RunRecord:
         """See `Session.fail`."""
@@ -236,6 +252,10 @@ class ValkeySession:
     async def logs(self, node: str, *, limit: int = 1000) -> list[tuple[float, str]]:
         """See `Session.logs`."""
         return await self._reads.logs(node, limit)
+
+    async def tell(self, events: Sequence[bytes]) -> None:
+        """See `Session.tell`."""
+        await self._call("tell", self._new_nonce(), *events)
 
     async def events(self, after: str = "", *, limit: int = 1000) -> list[tuple[str, bytes]]:
         """See `Session.events`."""

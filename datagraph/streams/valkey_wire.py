@@ -9,6 +9,7 @@ import msgspec
 from redis.exceptions import ResponseError
 
 from ..exceptions import (
+    CodecError,
     DatagraphError,
     FencedError,
     InternalError,
@@ -16,13 +17,15 @@ from ..exceptions import (
     ReadOnlyIOError,
     RewoundError,
     RunError,
+    StoreError,
     StoreLostError,
     UnknownIOError,
 )
 from .codec import Codec
 from .records import Commit, Frame, Hold, NodeRecord, ReaderRecord, Room, RunRecord, RunSpec, StreamRecord
+from .text import short
 
-STATE: Final = ("status", "paused", "stopping", "paused_nodes", "error", "created", "ended")
+STATE: Final = ("status", "paused", "stopping", "paused_nodes", "error", "created", "ended", "rewound")
 HOLDS: Final[tuple[Hold, ...]] = ("free", "hold", "open")
 
 pack: Final = msgspec.msgpack.Encoder().encode
@@ -58,12 +61,17 @@ def pack_spec(spec: RunSpec, nonce: str, ttl: int, ended_ttl: int) -> list[Any]:
         )
         for stream in spec.streams
     ]
-    return [msgspec.json.encode(spec), nonce, pack((nodes, records, int(spec.paused), ttl, ended_ttl))]
+    return [msgspec.json.encode(spec), nonce, pack((nodes, records, int(spec.paused), ttl, ended_ttl, spec.name))]
 
 
 def unpack_spec(data: bytes) -> RunSpec:
-    """The spec that a run was created with."""
-    return _spec_decoder.decode(data)
+    """The spec that a run was created with; StoreError where it is not one."""
+    try:
+        return _spec_decoder.decode(data)
+    except msgspec.DecodeError as error:
+        raise StoreError(
+            f"what the store has of the run cannot be read ({error}): it is damaged, or a newer datagraph wrote it"
+        ) from error
 
 
 def pack_commit(commit: Commit, worker: str) -> list[Any]:
@@ -159,7 +167,7 @@ def raise_meaning(error: ResponseError, run: str) -> NoReturn:
 
 def run_record(spec: RunSpec, state: Sequence[bytes]) -> RunRecord:
     """A run from what it was created with and the values of the fields `STATE`."""
-    status, paused, stopping, paused_nodes, error, created, ended = state
+    status, paused, stopping, paused_nodes, error, created, ended, rewound = state
     return RunRecord(
         id=spec.id,
         name=spec.name,
@@ -173,6 +181,7 @@ def run_record(spec: RunSpec, state: Sequence[bytes]) -> RunRecord:
         error=error,
         created=int(created) / 1000,
         ended=int(ended) / 1000,
+        rewound=int(rewound or 0) / 1000,
     )
 
 
@@ -247,5 +256,10 @@ def frame_of(entry: Any, codec: Codec) -> Frame | None:
     ident, fields = entry
     if ident[-2:] != b"-0":
         return None
+    if fields[::2] != [b"c", b"p"]:
+        raise CodecError(
+            f"the entry {ident.decode()} holds {short(fields)} and no frame: it was not written by datagraph; does "
+            f"another program use 'dg:' keys?"
+        )
     payload = fields[3]
     return Frame(int(ident[:-2]), int(fields[1]), payload, codec.size(payload))

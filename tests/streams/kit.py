@@ -7,6 +7,8 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
+import msgspec
+
 from datagraph.streams.records import (
     Advance,
     Commit,
@@ -119,6 +121,15 @@ async def session_of(store: Store, spec: RunSpec, worker: str = "w1", lease: flo
     await store.create(spec)
     async with store.session(spec.id, worker, lease=lease) as session:
         yield session
+
+
+async def told(session: Session) -> list[bytes]:
+    """The run's events: those of the store's own as their kind and whom they are about, others as they are."""
+    found = []
+    for _, event in await session.events():
+        said = msgspec.json.decode(event) if event[:1] == b"{" else None
+        found.append(event if said is None else f"{said['type']} {said.get('node', '')}".strip().encode())
+    return found
 
 
 async def contents(session: Session, stream: str) -> list[int]:

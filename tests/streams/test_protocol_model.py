@@ -108,6 +108,10 @@ class Owners(Machine):
         except FencedError:
             assert not current
             return None
+        except RewoundError:  # the same worker has claimed the node since
+            assert not current
+            assert hand.worker == self.hands[hand.node][-1].worker
+            return None
         assert current
         return done
 

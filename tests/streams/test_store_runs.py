@@ -202,9 +202,10 @@ async def test_events_are_read_on_from_an_id(any_store: Store, run_id: str) -> N
     """What two nodes committed stands in one order, and a reader goes on where it was."""
     async with session_of(any_store, chain(run_id)) as session:
         feeder, a = await Hand.on(session, "in:x"), await Hand.on(session, "a")
+        before = (await session.events())[-1][0]
         await feeder.commit(events=[b"1", b"2"])
         await a.commit(events=[b"3"])
-        first = await session.events(limit=2)
+        first = await session.events(before, limit=2)
         assert [event for _, event in first] == [b"1", b"2"]
         await feeder.commit(events=[b"4"])
         rest = await session.events(first[-1][0])

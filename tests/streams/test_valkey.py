@@ -19,12 +19,31 @@ from datagraph.exceptions import (
 from datagraph.streams import valkey
 from datagraph.streams.records import Commit, NodeSpec, ReaderSpec, RunSpec, StreamSpec, Write
 from datagraph.streams.valkey import ENDED_TTL, TTL, ValkeyStore
-from tests.streams.kit import Hand, chain, contents, frame, session_of, values_of
+from tests.streams.kit import Hand, chain, contents, frame, session_of, told, values_of
 
 pytestmark = pytest.mark.anyio
 
 HOUR = 3600
 LETTER = msgspec.msgpack.encode({"payload": b"\7", "position": 1})
+
+
+STORY = [
+    b"RunStarted",
+    b"NodeStarted in:x",
+    b"e",
+    b"NodeEnded in:x",
+    b"NodeStarted a",
+    b"NodeEnded a",
+    b"NodeEnded a",
+    b"NodeStarted b",
+    b"t",
+    b"RunPaused",
+    b"RunPaused b",
+    b"RunResumed",
+    b"RunResumed b",
+    b"NodeEnded b",
+    b"RunEnded",
+]
 
 
 async def story(store: ValkeyStore, run: str) -> list[int]:
@@ -57,6 +76,10 @@ async def story(store: ValkeyStore, run: str) -> list[int]:
         b = await Hand.on(one, "b")
         assert await one.grow("b", "q", 100, 200)
         await one.hold("b", "q", "open", capacity=300)
+        await two.follow("y", 0)
+        assert ("~w2", "y") in (await one.probe()).streams["y"].readers
+        await two.follow("y", None)
+        await two.tell([b"t"])
         assert (await one.beat({"b": {"busy": 0.5}})).status == "running"
         for action in ("pause", "resume"):
             await two.control(action)
@@ -73,7 +96,7 @@ async def story(store: ValkeyStore, run: str) -> list[int]:
         assert probe.nodes["b"].report == {"w1": {"busy": 0.5}}
         assert set(probe.workers) == {"w1", "w2"}
         assert 0 <= probe.now - probe.run.created < HOUR
-        assert [event for _, event in await two.events()] == [b"e"]
+        assert await told(two) == STORY
         assert [run for run in await store.runs() if run.id == probe.run.id]
         return await contents(two, "z")
 
@@ -94,7 +117,7 @@ async def test_every_script_sent_twice_takes_effect_once(valkey_store: ValkeySto
 
     valkey_store._client.script = twice  # type: ignore[method-assign]
     assert await story(valkey_store, run_id) == [1, 2, 3, 4, 5, 7]
-    assert len({script.sha for script, *_ in sent}) == 12  # all but forget
+    assert len({script.sha for script, *_ in sent}) == 14  # all but forget
 
 
 def acl_of(text: str) -> list[str]:

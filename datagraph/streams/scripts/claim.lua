@@ -9,6 +9,7 @@ local record_key = key('n', node)
 local record = call('HMGET', record_key, 'epoch', 'owner', 'kind', 'status', 'nonce', 'ranges', 'in', 'outs')
 if not record[1] then return missing(1, node) end
 local owner = record[2]
+if record[3] ~= 'own' and call('HEXISTS', KEYS[1], 'x:' .. me) == 1 then return {'FENCED', 'the run was taken over'} end
 
 if record[3] == 'own' and record[5] ~= nonce then
   if owner ~= '' and owner ~= me and not force and alive(owner, now()) then return {'HELD', owner} end
@@ -24,7 +25,11 @@ elseif record[3] ~= 'own' then
     wake_takers(node, freed)
   end
 end
-if record[4] == 'waiting' then call('HSET', record_key, 'status', 'running') end
+-- The same worker takes its node again after an error: that is no news.
+if record[4] == 'waiting' or (record[3] == 'own' and owner ~= me and record[4] == 'running') then
+  call('HSET', record_key, 'status', 'running')
+  say('NodeStarted', 'node', node, 'worker', me, 'epoch', tonumber(call('HGET', record_key, 'epoch')))
+end
 
 local reads, lengths = {}, {}
 for _, pair in ipairs(unpacked(record[7])) do

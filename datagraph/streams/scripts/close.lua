@@ -1,10 +1,11 @@
 --!use names streams ending
 -- A session leaves. ARGV: worker. Its lease ends, nobody tells it anything more, and what it had claimed of shared nodes
--- is there for others.
+-- is there for others. ARGV[2] is 1 where another worker says so: then this one may not come back.
 local me = ARGV[1]
 if call('EXISTS', KEYS[1]) == 0 then return {'GONE'} end
 call('HDEL', PREFIX .. 'sessions', me)
 call('UNLINK', key('inbox', me))
+if ARGV[2] == '1' then call('HSET', KEYS[1], 'x:' .. me, 1) end
 local names = cmsgpack.unpack(call('HGET', KEYS[1], 'names'))
 for _, name in ipairs(names[2]) do
   local s = load(name)

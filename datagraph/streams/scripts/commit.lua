@@ -10,11 +10,22 @@ local writes, reads, counters, letters, events, looked, has_state = c[9], c[10],
 local run = call('HGET', KEYS[1], 'status')
 if not run then return {'GONE'} end
 local record_key = key('n', node)
-local record = call('HMGET', record_key, 'epoch', 'seq:' .. me, 'kind', 'status', 'marks', 'stateful')
+local record = call('HMGET', record_key, 'epoch', 'seq:' .. me, 'kind', 'status', 'marks', 'stateful', 'owner')
 if not record[1] then return missing(1, node) end
 if run == 'cancelled' then return {'FENCED', 'the run was cancelled'} end
-if tonumber(record[1]) ~= epoch then return {'FENCED', format('its epoch is %s now, and not %d', record[1], epoch)} end
-local kind, stored = record[3], tonumber(record[2] or 0)
+local kind, stored, current = record[3], tonumber(record[2] or 0), tonumber(record[1])
+-- An epoch that the store does not know yet was lost by it; one that has gone up for the same owner says that something
+-- else was.
+if current < epoch then
+  rewind()
+  return {'REWOUND', format('epoch %d came after epoch %d', epoch, current)}
+elseif kind == 'own' and record[7] ~= me then
+  return {'FENCED', format('its epoch is %s now, and not %d', record[1], epoch)}
+elseif current ~= epoch then
+  return {'REWOUND', format('its epoch is %d now, and not %d', current, epoch)}
+elseif kind ~= 'own' and call('HEXISTS', KEYS[1], 'x:' .. me) == 1 then
+  return {'FENCED', 'the run was taken over'}
+end
 
 local function answer(code)
   local reply = {code, run}
@@ -28,6 +39,7 @@ for _, w in ipairs(writes) do
   if s.writer ~= node then return {'READONLY', 'stream ' .. w[1] .. ' is written by ' .. s.writer} end
 end
 if seq == stored then return answer('OK') end
+if seq > stored + 1 then rewind() end
 if seq ~= stored + 1 then return {'REWOUND', format('commit %d came after commit %d', seq, stored)} end
 
 -- The range that a shared node's worker commits must still be its own, and in order be the first on its stream.
@@ -78,6 +90,7 @@ for _, a in ipairs(reads) do
   if not s then return missing(2, a[2]) end
   if not reader(s, node, a[1]) then return {'UNKNOWN', 'port ' .. a[1] .. ' of node ' .. node .. ' on stream ' .. a[2]} end
   if a[3] > s.n then
+    rewind()
     return {'REWOUND', format('port %s read %d values of stream %s, which has %d', a[1], a[3], a[2], s.n)}
   end
 end
@@ -203,16 +216,23 @@ if status ~= '' then
   set[#set + 1] = 'error'
   set[#set + 1] = error
   if status == 'done' and record[4] ~= 'done' then
+    local read, written = 0, 0
     for _, input in ipairs(unpacked(call('HGET', record_key, 'in'))) do
       local s = load(input[2])
       reader(s, node, input[1])[HOLDS] = FREE
       settle(s, me)
+      if string.sub(s.name, 1, 1) ~= '~' then read = read + reader(s, node, input[1])[CURSOR] end
     end
+    for _, output in ipairs(unpacked(call('HGET', record_key, 'outs'))) do written = written + load(output).n end
+    say('NodeEnded', 'node', node, 'read', read, 'written', written)
     if call('HGET', record_key, 'counts') == '1' and call('HINCRBY', KEYS[1], 'left', -1) == 0 and run == 'running' then
       run = 'completed'
     end
   elseif status == 'failed' and run == 'running' then
     run = 'failed'
+    local why = report_of(error)
+    say('NodeFailed', 'node', node, 'error', why.message or '', 'attempts', tonumber(why.attempts) or 1,
+      'position', tonumber(why.position) or cjson.null)
   end
   call('HSET', record_key, unpack(set))
   save_streams()

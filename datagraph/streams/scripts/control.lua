@@ -13,17 +13,23 @@ if action == 'cancel' then
     end
     finish('cancelled', '')
   end
+elseif action == 'rewind' then
+  rewind()
 elseif action == 'fail' then
   if run == 'running' then finish('failed', ARGV[3]) end
 else
-  if action == 'stop' then
-    call('HSET', KEYS[1], 'stopping', 1)
-  elseif node == '' then
-    call('HSET', KEYS[1], 'paused', action == 'pause' and 1 or 0)
-  else
-    local list = call('HGET', KEYS[1], 'paused_nodes')
-    call('HSET', KEYS[1], 'paused_nodes', action == 'pause' and enlist(list, node) or delist(list, node))
+  local field, before, after = 'stopping', call('HGET', KEYS[1], 'stopping'), '1'
+  if action ~= 'stop' then
+    field = node == '' and 'paused' or 'paused_nodes'
+    before = call('HGET', KEYS[1], field)
+    if node == '' then
+      after = action == 'pause' and '1' or '0'
+    else
+      after = action == 'pause' and enlist(before, node) or delist(before, node)
+    end
+    if after ~= before then say(action == 'pause' and 'RunPaused' or 'RunResumed', 'node', node) end
   end
+  call('HSET', KEYS[1], field, after)
   tell_all('run')
 end
 return {'OK', unpack(run_state())}

@@ -1,5 +1,5 @@
 --!use names streams ending
--- Write a run down, whole or not at all. ARGV: spec as JSON, nonce, packed {nodes, streams, paused, ttl, ended_ttl}.
+-- Write a run down, whole or not at all. ARGV: spec as JSON, nonce, packed {nodes, streams, paused, ttl, ended_ttl, name}.
 -- Answers when that was (ms), or nil where another run has the id. A repeat by the same caller (the same nonce, after a lost answer) changes nothing.
 if call('EXISTS', KEYS[1]) == 1 then
   return call('HGET', KEYS[1], 'nonce') == ARGV[2] and call('HGET', KEYS[1], 'created')
@@ -34,4 +34,5 @@ call('HSET', KEYS[1], 'spec', ARGV[1], 'nonce', ARGV[2], 'status', 'running', 'p
   'paused_nodes', '', 'error', '', 'created', time, 'ended', 0, 'renewed', time, 'left', left,
   'ttl', spec[4], 'ended_ttl', spec[5], 'names', cmsgpack.pack({nodes, streams}))
 expire_all('ttl')
+say('RunStarted', 'name', spec[6])
 return format('%d', time)

@@ -28,9 +28,26 @@ local function finish(status, error)
   call('HSET', KEYS[1], 'status', status, 'ended', now(), 'error', error)
   expire_all('ended_ttl')
   tell_all('run')
+  say('RunEnded', 'status', status, 'error', report_of(error).message or '')
+end
+
+-- The store lost what a worker knows it wrote or read, so nobody may go on from what he remembers: every epoch goes up,
+-- to the clock, so that none comes twice even if this is lost as well, and what shared nodes' workers had in hand is free.
+local function rewind()
+  local time = now()
+  for _, name in ipairs(cmsgpack.unpack(call('HGET', KEYS[1], 'names'))[1]) do
+    local record = key('n', name)
+    local found = call('HMGET', record, 'epoch', 'ranges')
+    call('HSET', record, 'epoch', format('%d', math.max(found[1] + 1, time)))
+    local ranges = unpacked(found[2])
+    for _, range in ipairs(ranges) do range[2], range[3] = '', 0 end
+    if #ranges > 0 then call('HSET', record, 'ranges', cmsgpack.pack(ranges)) end
+  end
+  call('HSET', KEYS[1], 'rewound', format('%d', time))
+  tell_all('run')
 end
 
 -- The part of the run's record that changes, as `valkey_wire.run_record` reads it.
 local function run_state()
-  return call('HMGET', KEYS[1], 'status', 'paused', 'stopping', 'paused_nodes', 'error', 'created', 'ended')
+  return call('HMGET', KEYS[1], 'status', 'paused', 'stopping', 'paused_nodes', 'error', 'created', 'ended', 'rewound')
 end

@@ -73,6 +73,19 @@ local function wake_takers(node, stream)
   call('HSET', record, 'waiting', '')
 end
 
+-- Something that happened to the run, for its log: what, then names and facts in turn, in the words of `events/model.py`.
+local function say(what, ...)
+  local event, facts = {type = what, run = string.match(PREFIX, '{(.*)}'), at = now() / 1000}, {...}
+  for i = 1, #facts, 2 do event[facts[i]] = facts[i + 1] end
+  call('XADD', PREFIX .. 'log', 'MAXLEN', '~', 10000, '*', 'p', cjson.encode(event))
+end
+
+-- What an error in the store's record says: it is JSON of the runtime's, or any text.
+local function report_of(error)
+  local read, report = pcall(cjson.decode, error)
+  return read and type(report) == 'table' and report or {message = error}
+end
+
 -- Whether the lease of a worker still runs.
 local function alive(worker, time)
   return (tonumber(call('HGET', PREFIX .. 'sessions', worker) or 0) or 0) > time

@@ -68,7 +68,10 @@ open(node)
 tell_readers(s, '')
 save_streams()
 call('HSET', record, 'reopened', nonce, 'returned', #chosen)
-if run == 'completed' then call('HSET', KEYS[1], 'status', 'running', 'ended', 0) end
+if run == 'completed' then
+  call('HSET', KEYS[1], 'status', 'running', 'ended', 0)
+  say('RunResumed')
+end
 expire_all('ttl')
 wake_takers(node, private)
 tell_all('run')

@@ -1,9 +1,32 @@
 -- Part of other scripts: the records of streams (`t:` hashes), room in them, who is woken, what is trimmed.
--- A reader is a list: node, port, cursor, bytes, capacity, capacity in bytes, hold, hold as declared.
+-- A reader is a list: node, port, cursor, bytes, capacity, capacity in bytes, hold, hold as declared. One whose node is
+-- '~' and a worker is no node's: that session follows the stream, for as long as its lease runs.
 local UNBOUNDED, SLACK_VALUES, SLACK_FRAMES, SLACK_BYTES = 2 ^ 53, 1000, 8, 8 * 2 ^ 20
-local FREE, HOLD = 0, 1
+local FREE, HOLD, FOLLOWER = 0, 1, '~'
 local NODE, PORT, CURSOR, SIZE, CAPACITY, CAPACITY_BYTES, HOLDS, DECLARED = 1, 2, 3, 4, 5, 6, 7, 8
 local loaded = {}
+
+local function change(s, field, value)
+  local changes = s.changes
+  changes[#changes + 1] = field
+  changes[#changes + 1] = value
+end
+
+-- Drop the followers whose lease has ended, and have those who wait for room look again.
+local function drop_dead(s)
+  local kept, time = {}, nil
+  for _, r in ipairs(s.readers) do
+    local follows = string.sub(r[NODE], 1, 1) == FOLLOWER
+    time = time or follows and now()
+    if not follows or alive(string.sub(r[NODE], 2), time) then kept[#kept + 1] = r end
+  end
+  if #kept == #s.readers then return end
+  s.readers = kept
+  change(s, 'r', cmsgpack.pack(kept))
+  for _, worker in ipairs(unpacked(s.blocked)) do notify(worker, 'room:' .. s.name) end
+  s.blocked = ''
+  change(s, 'blocked', '')
+end
 
 -- The record of a stream, read once a script; nil if the run has none of that name.
 local function load(name)
@@ -17,13 +40,8 @@ local function load(name)
     ended = h[10] == '1', writer = h[11], changes = {},
   }
   loaded[name] = s
+  drop_dead(s)
   return s
-end
-
-local function change(s, field, value)
-  local changes = s.changes
-  changes[#changes + 1] = field
-  changes[#changes + 1] = value
 end
 
 local function reader(s, node, port)

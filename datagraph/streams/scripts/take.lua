@@ -8,7 +8,7 @@ local record = call('HMGET', record_key, 'in', 'ranges', 'made')
 if not record[1] then return missing(1, node) end
 local run = call('HGET', KEYS[1], 'status')
 if not run then return {'GONE'} end
-if run == 'failed' or run == 'cancelled' then return {'OK', 1} end
+if run == 'failed' or run == 'cancelled' or call('HEXISTS', KEYS[1], 'x:' .. me) == 1 then return {'OK', 1} end
 local ranges, made = unpacked(record[2]), tonumber(record[3] or 0)
 
 local function answer(r)

@@ -1,0 +1,7 @@
+"""The command line: `datagraph --help`."""
+
+from __future__ import annotations
+
+from .main import app
+
+__all__ = ["app"]

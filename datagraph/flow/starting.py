@@ -1,0 +1,117 @@
+"""One start of one flow, from what its user asked for to a run that is served."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterable, Mapping
+from typing import TYPE_CHECKING, Any
+
+from ..exceptions import RunExistsError
+from ..graph.model import Graph
+from ..runtime.inject import Overrides
+from ..runtime.values import OPEN
+from ..streams.records import RunRecord
+from .compile import run_id, specify
+from .inputs import Inputs
+from .local import LocalRun
+from .options import IfRunning
+from .pumps import Pump
+from .run import Run
+
+if TYPE_CHECKING:
+    from .flow import Flow
+    from .supervisor import Supervisor
+
+
+class Plan:
+    """One start of one flow: everything that can be refused is refused before anything is written down."""
+
+    def __init__(self, supervisor: Supervisor, flow: Flow, inputs: Inputs | None, options: dict[str, Any]) -> None:
+        self.supervisor = supervisor
+        self.flow = flow.resolve()
+        self.inputs = flow.check_inputs(inputs)
+        self.name: str | None = options.pop("name", None)
+        self.if_running: IfRunning = options.pop("if_running", "new")
+        self.paused: bool = options.pop("paused", False)
+        self.pace: float | None = options.pop("pace", None)
+        self.stop_after: float | None = options.pop("stop_after", None)
+        self.settings = check_settings(flow, options.pop("settings", None))
+        self.overrides: Overrides = options.pop("overrides", None) or {}
+        if options:
+            raise TypeError(f"start() has no argument {next(iter(options))!r}")
+        if self.if_running not in {"new", "attach", "replace", "error"}:
+            raise ValueError(f"if_running is 'new', 'attach', 'replace' or 'error'; got {self.if_running!r}")
+        for what, value in (("pace", self.pace), ("stop_after", self.stop_after)):
+            if value is not None and value <= 0:
+                raise ValueError(f"{what} is a number above 0, or None; got {value!r}")
+        self.pumps = [Pump(name, values) for name, values in self.inputs.items() if foreign(values)]
+        self.attached = False
+
+    async def launch(self) -> LocalRun:
+        supervisor, store = self.supervisor, self.supervisor.store
+        name = self.name or self.flow.name
+        if self.if_running != "new":
+            going = await self._going(name)
+            if going is not None and self.if_running == "attach":
+                self.attached = True
+                return await supervisor._look_at(going.id)
+            if going is not None and self.if_running == "error":
+                raise RunExistsError(f"a run called {name!r} is going ({going.id}): stop it, or say if_running='new'")
+            if going is not None:
+                old = await supervisor._look_at(going.id)
+                await old.control("cancel")
+        run = run_id(name)
+        graph = self.flow.graph
+        await store.create(
+            specify(
+                run,
+                name,
+                graph,
+                self.flow.processors,
+                keep=self.flow.keep,
+                keep_results=self.flow.keep_results,
+                paused=self.paused,
+                meta={"stores": store.codec.name},
+            )
+        )
+        local = LocalRun(supervisor.thread, store, await store.find(run), lease=supervisor.lease)
+        local.work_on(
+            self.flow.processors,
+            self.inputs,
+            executor=supervisor.executor,
+            settings=self.settings,
+            overrides=self.overrides,
+            pace=self.pace,
+        )
+        await supervisor._serve(local)
+        if self.stop_after is not None:
+            seconds = self.stop_after
+            supervisor._tasks.start_soon(local.stop_at, seconds)
+        return local
+
+    async def _going(self, name: str) -> RunRecord | None:
+        runs = await self.supervisor.store.runs()
+        return next((run for run in runs if run.name == name and run.status == "running"), None)
+
+    def finish(self, local: LocalRun, *, all_outputs: bool = False) -> Run:
+        run = Run(self.supervisor.thread, local, Graph.from_dict(local.record.graph), all_outputs=all_outputs)
+        if not self.attached:
+            for pump in self.pumps:
+                pump.start(run)
+        return run
+
+
+def check_settings(flow: Flow, settings: Mapping[str, Mapping[str, Any]] | None) -> Mapping[str, Mapping[str, Any]]:
+    """Settings by processor; SignatureError-like ValueError where one is of no processor of the flow."""
+    known = {processor.name: processor for processor in flow.processors}
+    for name, values in (settings or {}).items():
+        if name not in known:
+            raise ValueError(f"settings were given for {name!r}; the flow has: {', '.join(known)}")
+        for setting in values:
+            if setting not in known[name].binding.settings:
+                have = ", ".join(known[name].binding.settings) or "none"
+                raise ValueError(f"{name!r} has no setting {setting!r}; it has: {have}")
+    return settings or {}
+
+
+def foreign(values: Any) -> bool:
+    return values is not OPEN and isinstance(values, AsyncIterable)
