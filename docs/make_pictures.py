@@ -16,7 +16,7 @@ def text(path: str) -> str:
     return Path(path).read_text(errors="ignore")
 
 
-@processor(capacity=200)
+@processor
 def words(text: str) -> int:
     time.sleep(0.005)
     return len(text.split())
@@ -25,7 +25,7 @@ def words(text: str) -> int:
 def main() -> None:
     Supervisor.attach("memory://")
     paths = [str(path) for path in Path(sysconfig.get_path("stdlib")).rglob("*.py")]
-    run = Flow(text, words, capacity=500).start({"path": paths})
+    run = Flow(text, words, capacity=200).start({"path": paths})
     run.bottleneck(over=2.0)  # looks for two seconds; the picture then shows their averages
     (FOLDER / "first.svg").write_text(run._repr_mimebundle_()["image/svg+xml"], encoding="utf-8")
     run.cancel()

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from datagraph.drawing.geometry import Box, Size
-from datagraph.drawing.marks import band, escape, mark, rect, stripes, text
-from datagraph.drawing.style import fit, level, number, percent, seconds, short, text_width
-from datagraph.events.snapshot import EdgeState, NodeState
-from datagraph.graph.model import Edge, Graph, Node
-from datagraph.graph.text import clean, facts, signature
+from ..events.snapshot import EdgeState, NodeState
+from ..graph.model import Edge, Graph, Node
+from ..graph.text import clean, facts, signature
+from .geometry import Box, Size
+from .marks import band, escape, mark, rect, stripes, text
+from .style import fit, level, number, percent, seconds, short, text_width
 
 _WIDEST = 230.0
 _PAD = 11.0

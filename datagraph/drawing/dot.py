@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from datagraph.drawing.style import LIGHT
-from datagraph.exceptions import MissingExtraError
-from datagraph.graph.model import Graph
-from datagraph.graph.text import clean, facts
+from ..exceptions import MissingExtraError
+from ..graph.model import Graph
+from ..graph.text import clean, facts
+from .style import LIGHT
 
 if TYPE_CHECKING:
     import graphviz

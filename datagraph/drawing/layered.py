@@ -12,9 +12,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from itertools import pairwise
 
-from datagraph.drawing.geometry import Box, Layout, Path, Point, Size, self_loop, straight
-from datagraph.graph.model import Graph
-from datagraph.graph.order import back_edges, levels
+from ..graph.model import Graph
+from ..graph.order import back_edges, levels
+from .geometry import Box, Layout, Path, Point, Size, self_loop, straight
 
 _ORDER_SWEEPS = 8
 _PLACE_SWEEPS = 8

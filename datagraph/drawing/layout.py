@@ -7,10 +7,10 @@ import subprocess
 from collections.abc import Sequence
 from typing import Literal
 
-from datagraph.drawing.geometry import Box, Layout, Path, Point, Size, self_loop, straight
-from datagraph.drawing.layered import layered
-from datagraph.graph.model import Graph
-from datagraph.graph.order import back_edges, levels
+from ..graph.model import Graph
+from ..graph.order import back_edges, levels
+from .geometry import Box, Layout, Path, Point, Size, self_loop, straight
+from .layered import layered
 
 Engine = Literal["auto", "dot", "own"]
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 import html
 import math
 
-from datagraph.drawing.geometry import Path, svg_path
-from datagraph.graph.text import clean
+from ..graph.text import clean
+from .geometry import Path, svg_path
 
 _MARKS = {
     "run": "M-3,-4.5L4.5,0L-3,4.5Z",

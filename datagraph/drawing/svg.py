@@ -5,15 +5,15 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 
-from datagraph.drawing.cards import label_plate, label_size, node_card, node_size, sign
-from datagraph.drawing.geometry import Layout, Path, Point
-from datagraph.drawing.layout import Engine, layout
-from datagraph.drawing.marks import arrow, escape, mark, rect, sentence, stripes, text
-from datagraph.drawing.style import css, fit, level, seconds, stroke, text_width, wrap
-from datagraph.events.snapshot import EdgeState, NodeState, Snapshot
-from datagraph.exceptions import CyclicFlowError
-from datagraph.graph.model import Edge, Graph, Node
-from datagraph.graph.text import clean
+from ..events.snapshot import EdgeState, NodeState, Snapshot
+from ..exceptions import CyclicFlowError
+from ..graph.model import Edge, Graph, Node
+from ..graph.text import clean
+from .cards import label_plate, label_size, node_card, node_size, sign
+from .geometry import Layout, Path, Point
+from .layout import Engine, layout
+from .marks import arrow, escape, mark, rect, sentence, stripes, text
+from .style import css, fit, level, seconds, stroke, text_width, wrap
 
 _MARGIN = 20.0
 _NARROWEST = 480.0

@@ -6,7 +6,7 @@ import logging
 import threading
 from collections.abc import Callable
 
-from datagraph.events.model import Event
+from .model import Event
 
 Observer = Callable[[Event], None]
 

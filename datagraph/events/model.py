@@ -6,7 +6,7 @@ from typing import Any
 
 import msgspec
 
-from datagraph.exceptions import CodecError
+from ..exceptions import CodecError
 
 
 class Event(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, tag_field="type", tag=True):

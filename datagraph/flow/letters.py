@@ -62,20 +62,23 @@ class DeadLetters(Sequence[DeadLetter]):
     def resend(self, ids: Sequence[str] | None = None) -> int:
         """Give these values (all of them, or those ids) back to the node alone; how many. An ended run goes on.
 
-        Raises UnregisteredProcessorError where the run has ended and this process does not have its functions.
+        Raises UnregisteredProcessorError where the run has ended and no living process has its functions.
         """
         chosen = [letter.id for letter in self._letters if ids is None or letter.id in ids]
         if not chosen:
             return 0
-        if self._local.record.status != "running" and not self._local.can_work:
-            raise UnregisteredProcessorError(
-                f"the run {self._local.record.id!r} has ended, and this process does not have its functions: "
-                f"datagraph.recover({self._local.record.id!r}, flow) first"
-            )
         return self._thread.call(self._resend, chosen)
 
     async def _resend(self, chosen: list[str]) -> int:
-        count = await self._local.session.reopen(self._node, chosen)
+        local = self._local
+        if local.record.status == "completed" and not local.can_work:
+            probe = await local.session.probe()
+            if not any(worker in probe.workers for worker in probe.nodes[self._node].report):
+                raise UnregisteredProcessorError(
+                    f"the run {local.record.id!r} has ended, and no living process has its functions: "
+                    f"datagraph.recover({local.record.id!r}, flow) first"
+                )
+        count = await local.session.reopen(self._node, chosen)
         self._local.note(await self._local.session.beat({}))
         self._local.reopen()
         return count

@@ -54,6 +54,8 @@ class LocalRun:
         self._scope = anyio.CancelScope()
         self._pause = min(2.0, lease / 3)
         self._readers: dict[str, dict[int, int]] = {}
+        self.waiting = 0
+        self.tell: Callable[[str], None] | None = None
 
     # -- what to work on ------------------------------------------------------------------------------------------
 
@@ -158,18 +160,26 @@ class LocalRun:
                     tasks.cancel_scope.cancel()  # another process has sent dead letters again
 
     def note(self, record: RunRecord) -> None:
-        """The run as it is now; whoever waits for it looks again."""
-        self.record = record
+        """The run as it is now; whoever waits looks again. A failure that nobody waits for is told where it started."""
+        before, self.record = self.record.status, record
         if self.engine is not None and self.engine.failure is not None:
             self.failure = self.engine.failure
         if record.status != "running":
             error = self.outcome() or DatagraphError(f"the run {record.id!r} has ended: nothing can be sent to it")
             for inbox in self.inboxes.values():
                 inbox.fail(error)
+        if before == "running" and record.status == "failed":
+            self._complain()
         self._wake()
+
+    def _complain(self) -> None:
+        if self.tell is not None and not self.waiting:
+            self.tell(f"the run {self.record.id!r} failed: {self.outcome()}")
 
     def _fail(self, error: BaseException) -> None:
         self.error = error
+        if self.record.status == "running":
+            self._complain()
         for inbox in self.inboxes.values():
             inbox.fail(error)
         self._wake()
@@ -182,6 +192,11 @@ class LocalRun:
         """Leave the run: what it has in the store stays."""
         self.closing = True
         self._scope.cancel()
+
+    def leave(self, why: DatagraphError) -> None:
+        """Leave the run, and tell whoever waits for it why."""
+        self._fail(why)
+        self.close()
 
     def reopen(self) -> None:
         """The run goes on: work on it again."""
@@ -216,8 +231,12 @@ class LocalRun:
 
     async def ended(self) -> None:
         """Return when the run has ended; raise what went wrong."""
-        while self.record.status == "running" and self.error is None:
-            await self.changed.wait()
+        self.waiting += 1
+        try:
+            while self.record.status == "running" and self.error is None:
+                await self.changed.wait()
+        finally:
+            self.waiting -= 1
         error = self.outcome()
         if error is not None:
             raise error

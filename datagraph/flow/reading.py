@@ -64,7 +64,11 @@ class Cursor:
                 if error is not None:
                     raise error
                 return []
-            await wait_any([event, changed])
+            local.waiting += 1
+            try:
+                await wait_any([event, changed])
+            finally:
+                local.waiting -= 1
         codec = session.codec.bind(f"{session.run}:{self._stream}".encode())
         values: list[Any] = []
         for frame in reading.frames:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from ..exceptions import RunExistsError
 from ..graph.model import Graph
+from ..runtime.cell import teller
 from ..runtime.inject import Overrides
 from ..runtime.values import OPEN
 from ..streams.records import RunRecord
@@ -45,6 +46,7 @@ class Plan:
                 raise ValueError(f"{what} is a number above 0, or None; got {value!r}")
         self.pumps = [Pump(name, values) for name, values in self.inputs.items() if foreign(values)]
         self.attached = False
+        self.tell = teller()
 
     async def launch(self) -> LocalRun:
         supervisor, store = self.supervisor, self.supervisor.store
@@ -82,6 +84,7 @@ class Plan:
             overrides=self.overrides,
             pace=self.pace,
         )
+        local.tell = self.tell
         await supervisor._serve(local)
         if self.stop_after is not None:
             seconds = self.stop_after

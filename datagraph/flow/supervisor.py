@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 import anyio
 from anyio.abc import TaskGroup
 
-from ..exceptions import DatagraphError, StoreConfigError
+from ..exceptions import DatagraphError, StoreConfigError, StoreLostError
 from ..executors.base import Executor
 from ..executors.local import LocalExecutor
 from ..graph.model import Graph
@@ -72,6 +72,7 @@ class Supervisor(metaclass=_WithInstance):
         self._thread: RuntimeThread | None = None
         self._store: Store | None = None
         self._leave: anyio.Event | None = None
+        self._kept: Future[None]
         self._tasks: TaskGroup
         self._runs: dict[str, LocalRun] = {}
 
@@ -108,6 +109,9 @@ class Supervisor(metaclass=_WithInstance):
         """
         address = _address(redis_config, client)
         executor = executor if executor is not None else LocalExecutor()
+        _check_kind("executor", executor, "run", "an executor such as LocalExecutor()")
+        if codec is not None:
+            _check_kind("codec", codec, "decode", "a codec such as MsgpackCodec()")
         if backend not in {None, "asyncio", "trio"}:
             raise StoreConfigError(f"backend is 'asyncio', 'trio' or None; got {backend!r}")
         for name, value in settings.items():
@@ -150,6 +154,7 @@ class Supervisor(metaclass=_WithInstance):
         atexit.unregister(self._at_exit)
         with contextlib.suppress(Exception):
             thread.spawn(self._close_runs).result(within)
+            self._kept.result(within)  # the leases are given back, and the connection is closed
         thread.stop(within)
 
     def _at_exit(self) -> None:
@@ -174,7 +179,7 @@ class Supervisor(metaclass=_WithInstance):
                 thread = RuntimeThread(self._backend or current_backend())
                 self._backend = thread.backend
                 ready: Future[Store] = Future()
-                thread.spawn(self._keep_store, ready)
+                self._kept = thread.spawn(self._keep_store, ready)
                 try:
                     self._store = ready.result()
                 except BaseException:
@@ -268,7 +273,7 @@ class Supervisor(metaclass=_WithInstance):
         record = await self.store.find(name)
         mine = self._runs.pop(record.id, None)
         if mine is not None:
-            mine.close()
+            mine.leave(StoreLostError(f"the run {record.id!r} was forgotten: the store has nothing of it any more"))
         return await self.store.forget(record.id)
 
     def _as_run(self, local: LocalRun) -> Run:
@@ -285,6 +290,11 @@ class Supervisor(metaclass=_WithInstance):
         return float(self._settings["lease"])
 
 
+def _check_kind(what: str, given: Any, method: str, wanted: str) -> None:
+    if isinstance(given, type) or not callable(getattr(given, method, None)):
+        raise StoreConfigError(f"{what} is {wanted}; got {given!r}")
+
+
 def _address(config: Mapping[str, Any] | str | None, client: Any) -> Address | str | None:
     if client is not None:
         if config is not None:
@@ -294,6 +304,8 @@ def _address(config: Mapping[str, Any] | str | None, client: Any) -> Address | s
         return None
     if isinstance(config, str):
         url = config
+    elif not isinstance(config, Mapping):
+        raise StoreConfigError(f"redis_config is a URL, or {{'url': 'redis://host:port/db'}}; got {config!r}")
     else:
         unknown = [key for key in config if key != "url"]
         if unknown or "url" not in config:

@@ -7,7 +7,7 @@ import unicodedata
 from collections.abc import Iterable, Iterator
 from typing import Literal
 
-from datagraph.exceptions import (
+from ..exceptions import (
     CyclicFlowError,
     DatagraphError,
     DuplicateIOError,
@@ -16,8 +16,8 @@ from datagraph.exceptions import (
     UnknownIOError,
     UnresolvedFlowError,
 )
-from datagraph.graph.model import INPUT_PREFIX, OUTPUT_PREFIX, Graph, Node
-from datagraph.graph.order import find_cycles
+from .model import INPUT_PREFIX, OUTPUT_PREFIX, Graph, Node
+from .order import find_cycles
 
 NameKind = Literal["processor", "port", "stream", "run"]
 

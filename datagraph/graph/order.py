@@ -5,8 +5,8 @@ from __future__ import annotations
 import heapq
 from collections.abc import Collection, Mapping
 
-from datagraph.exceptions import CyclicFlowError
-from datagraph.graph.model import Graph
+from ..exceptions import CyclicFlowError
+from .model import Graph
 
 Neighbours = Mapping[str, tuple[str, ...]]
 Pair = tuple[str, str]

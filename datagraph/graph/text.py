@@ -6,8 +6,8 @@ import unicodedata
 from collections.abc import Mapping
 from typing import Any
 
-from datagraph.graph.model import Graph, Node
-from datagraph.graph.order import back_edges, depth_first, successors
+from .model import Graph, Node
+from .order import back_edges, depth_first, successors
 
 LONGEST_LABEL = 80
 _COMPACT_ABOVE = 12

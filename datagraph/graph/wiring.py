@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from datagraph.graph.check import suggest
-from datagraph.graph.model import INPUT_PREFIX, OUTPUT_PREFIX, Edge, Graph, Node, Port
+from .check import suggest
+from .model import INPUT_PREFIX, OUTPUT_PREFIX, Edge, Graph, Node, Port
 
 CAPACITY = 4_000
 CAPACITY_BYTES = 64 * 1024 * 1024

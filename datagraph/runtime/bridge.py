@@ -12,7 +12,7 @@ import anyio
 import sniffio
 from anyio.abc import TaskGroup
 
-from ..exceptions import DatagraphError
+from ..exceptions import DatagraphError, NotAttachedError
 
 R = TypeVar("R")
 Backend = Literal["asyncio", "trio"]
@@ -35,6 +35,7 @@ class RuntimeThread:
         self._tasks: TaskGroup
         self._post: Callable[[Callable[[], Any]], Any]
         self._started: Future[None] = Future()
+        self._stopped = False
         self._thread = threading.Thread(target=self._target, name="datagraph-runtime", daemon=True)
         self._thread.start()
         self._started.result()
@@ -65,6 +66,7 @@ class RuntimeThread:
 
     def stop(self, within: float | None = None) -> None:
         """Cancel what runs in the loop and end the thread; wait for that, or for `within` seconds."""
+        self._stopped = True
         self._post(self._tasks.cancel_scope.cancel)
         self._thread.join(within)
 
@@ -75,6 +77,11 @@ class RuntimeThread:
     def spawn(self, function: Callable[..., Awaitable[R]], *args: Any) -> Future[R]:
         """Start a coroutine function in the loop, from any thread; cancelling the future cancels it."""
         future: Future[R] = Future()
+        if self._stopped:
+            raise NotAttachedError(
+                "the supervisor that had this run was detached: attach one again, and find the run with "
+                "datagraph.attach_run(id)"
+            )
         self._post(lambda: self._tasks.start_soon(self._into, future, function, args))
         return future
 

@@ -108,13 +108,9 @@ def feeder(name: str, stream: str, values: Any, *, pace: float | None = None) ->
         def in_thread() -> Iterator[Any]:
             yield from values
 
-        async def in_loop() -> AsyncIterator[Any]:
-            for value in values:
-                yield value
+        return (lambda: values) if inline else in_thread
 
-        return in_loop if inline else in_thread
-
-    return _work(name, stream, prepare, "asyncgen" if inline else "generator", pace)
+    return _work(name, stream, prepare, "values" if inline else "generator", pace, sheds=True)
 
 
 def open_feeder(
@@ -128,7 +124,16 @@ def open_feeder(
     return _work(name, stream, prepare, "asyncgen", pace, replays=False)
 
 
-def _work(name: str, stream: str, prepare: Any, flavour: Any, pace: float | None, *, replays: bool = True) -> Work:
+def _work(
+    name: str,
+    stream: str,
+    prepare: Any,
+    flavour: Any,
+    pace: float | None,
+    *,
+    replays: bool = True,
+    sheds: bool = False,
+) -> Work:
     return Work(
         name=name,
         inputs=(),
@@ -138,4 +143,5 @@ def _work(name: str, stream: str, prepare: Any, flavour: Any, pace: float | None
         prepare=prepare,
         rate=pace,
         replays=replays,
+        sheds=sheds,
     )

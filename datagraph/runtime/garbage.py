@@ -22,7 +22,7 @@ def seldom() -> Iterator[None]:
     With CPython's own 700, values that wait in buffers grow old and have the whole heap searched again and again: that
     was a third of the time of a flow of 160-byte records. Reference counting frees them all the same.
     """
-    global _users, _before  # noqa: PLW0603 - the collector is the process's own
+    global _users, _before
     with _lock:
         _users += 1
         if _users == 1:

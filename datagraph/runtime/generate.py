@@ -6,8 +6,9 @@ list (or an idle writer, which sets the limit to zero) ends in a call.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Iterable
 from contextlib import AsyncExitStack, aclosing, closing
+from itertools import islice
 from math import inf
 from time import monotonic
 from typing import Any
@@ -50,6 +51,15 @@ async def pump(items: Any, only: Outlet | None, find: Callable[[Any], Outlet], p
             return
 
 
+async def pour(values: Iterable[Any], outlet: Outlet, pressed: Pressed, most: int) -> None:
+    """Put out values that are there already, `most` at a time, until `pressed` says to stop."""
+    left = iter(values)
+    while chunk := list(islice(left, min(most, outlet.full))):
+        outlet.buffer.extend(chunk)
+        if len(outlet.buffer) >= outlet.limit and await pressed(outlet):
+            return
+
+
 def pump_in_thread(items: Any, only: Outlet | None, find: Callable[[Any], Outlet], pressed: Pressed) -> None:
     """The same for a plain generator, in a worker thread."""
     for item in items:
@@ -84,7 +94,9 @@ class StreamNode(Node):
                 await self.until_complete(port)
         only = self.outlets[0] if len(self.outlets) == 1 else None
         flavour = self.work.flavour
-        if flavour == "asyncgen":
+        if flavour == "values" and only is not None:
+            await pour(call(), only, self._pressed, 1 if self.work.rate is not None else GATHER)
+        elif flavour == "asyncgen":
             async with aclosing(call(*streams)) as items:
                 await pump(items, only, self._find, self._pressed)
         elif flavour == "generator":
@@ -209,6 +221,10 @@ class StreamNode(Node):
         letters = (mark.letters if mark is not None else []) + self._letters()
         for reader in self._readers:
             reader.recall()
+        if self.closing and self.work.sheds:
+            for outlet in self.outlets:
+                outlet.buffer.clear()
+                outlet.skip = 0
         reads = [port.advance(port.position) for port in self.ports.values()]
         return Mark([outlet.total() for outlet in self.outlets], reads, self.saved_state(), letters)
 

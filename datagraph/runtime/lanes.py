@@ -94,9 +94,13 @@ class ValueNode(Node):
                 await self._breathe()
                 slot.go_on()
             self._learn(slot, monotonic() - began - (self._waited() - waited))
-            finished, self._slot_finished = self._slot_finished, anyio.Event()
-            finished.set()
+            self._moved()
             self._tell()
+
+    def _moved(self) -> None:
+        """A slot was finished, or results were collected: who waits for either looks again."""
+        finished, self._slot_finished = self._slot_finished, anyio.Event()
+        finished.set()
 
     def _waited(self) -> float:
         _, starved, blocked = self.clock.totals()
@@ -127,7 +131,9 @@ class ValueNode(Node):
     async def _bounded(self) -> None:
         """A window is not endless: one very slow value does not make the others run far ahead."""
         while sum(len(slot.results) - slot.collected for slot in self._window) >= GATHER and self.work.ordered:
-            await self._slot_finished.wait()
+            finished = self._slot_finished
+            self._tell()
+            await finished.wait()
 
     def _grain(self) -> int:
         if self.work.rate is not None:
@@ -322,6 +328,7 @@ class ValueNode(Node):
         if not last and [*positions, *totals] == self._reported:
             return None
         self._reported = [*positions, *totals]
+        self._moved()
         letters, self._letters = self._letters, []
         return self._made(Mark(totals, reads, self._ahead(), letters))
 

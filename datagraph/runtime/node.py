@@ -212,6 +212,8 @@ class Node:
                 self.engine.opened(self, self.record)
                 tasks.start_soon(self.writer.run)
                 with anyio.CancelScope() as self.scope:
+                    if self.closing:  # it was told to stop before it began, or between two attempts
+                        self.scope.cancel()
                     await self.engine.gate(self)
                     await self.drive(stack)
                 if self.scope.cancelled_caught and not self.closing:
@@ -309,6 +311,8 @@ class Node:
 
     def is_source(self) -> bool:
         """Whether stopping has to close it: it reads nothing any more."""
+        if self.work.inputs and not self.ports:
+            return False  # it has not begun
         return all(port.hold == "free" or (port.ended and not port.ready()) for port in self.ports.values())
 
     def close(self) -> None:

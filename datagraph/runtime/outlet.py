@@ -12,8 +12,10 @@ from ..streams.records import Advance, NodeRecord, Room
 GATHER = 4000
 """The most values of a frame, and of a chunk that a reader is given."""
 FULL = 2 * GATHER
-"""The values in one stream's buffer at which its node waits: a chunk that is answered value by value fits in between."""
-FRAME_BYTES = 128 * 1024
+"""The values in one stream's buffer at which its node waits; a chunk that is answered value by value fits below it."""
+_UNKNOWN = 16
+"""The values that gather before anything is known of the stream's capacity."""
+FRAME_BYTES = 64 * 1024
 """About the most bytes of a frame of several values. Larger ones cost more a value, not less: what is decoded of them
 no longer fits the processor's cache, and the allocator takes and returns whole arenas for each (measured: 160-byte
 records 2.7 us a value through the codec in frames of 250, 7.7 us in frames of 4,000)."""
@@ -26,6 +28,7 @@ class Outlet:
         "average",
         "base",
         "buffer",
+        "capacity",
         "checksum",
         "codec",
         "count",
@@ -55,7 +58,8 @@ class Outlet:
         self.count = 0
         self.checksum = 0
         self.average = 0.0
-        self.full = FULL
+        self.capacity = 0
+        self.full = _UNKNOWN
         self.skip, self.expected = record.marks.get(stream, (0, 0))
 
     def total(self) -> int:
@@ -71,7 +75,17 @@ class Outlet:
     def weigh(self, average: float) -> None:
         """A value takes so many bytes, of late: the buffer holds two frames."""
         self.average = average
-        self.full = max(1, min(FULL, int(2 * FRAME_BYTES / average))) if average else FULL
+        self._fit()
+
+    def bound(self, capacity: int) -> None:
+        """The stream takes so many values at a time: the buffer holds twice that."""
+        if capacity > self.capacity:
+            self.capacity = capacity
+            self._fit()
+
+    def _fit(self) -> None:
+        by_bytes = int(2 * FRAME_BYTES / self.average) if self.average else FULL
+        self.full = max(1, min(FULL, by_bytes, 2 * self.capacity if self.capacity else _UNKNOWN))
 
     def see(self, room: Room) -> None:
         """The store said how much room there is."""

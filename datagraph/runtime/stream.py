@@ -18,12 +18,12 @@ from .failure import Failure, leading
 from .garbage import seldom
 from .generate import StreamNode
 from .lanes import ValueNode
+from .lifecycle import relieved
 from .node import Node
 from .port import Port
 from .prints import NodeLog, speaking_for
 from .progress import closed_set, smallest_full_edge
 from .shared import SharedNode
-from .telling import relieved
 from .work import Work
 
 _UNBOUNDED = 2**53
@@ -255,6 +255,9 @@ class StreamEngine:
         for stream in node.work.outputs:
             self._lengths.pop(stream, None)
             self._set(f"values:{stream}")
+        if node.status == "done" and node.work.workers == 1:
+            for port in node.ports:  # the store has let go of them with the last commit
+                self.held(node.name, port, "free", None)
 
     # -- the hub between local writers and local readers ----------------------------------------------------------
 

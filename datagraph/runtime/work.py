@@ -11,7 +11,7 @@ from .context import Context
 from .retry import Retry
 
 Shape = Literal["stream", "value", "batch"]
-Flavour = Literal["asyncgen", "coroutine", "generator", "function"]
+Flavour = Literal["asyncgen", "coroutine", "generator", "function", "values"]
 OnError = Literal["fail", "dead_letter", "skip", "pause"]
 StateMode = Literal["locals", "context", "none"]
 
@@ -26,10 +26,12 @@ class Prepare(Protocol):
 class Work:
     """One node's orders. `inputs` are (port, stream) in the order in which the callable takes them.
 
-    `shape` says what the callable takes: streams, one value of each input, or a list of values. `private` is the
-    stream that brings dead letters back. `replays`: a restart without a resume point begins again from the first value,
-    and what was written before is dropped; False where the function itself goes on after what is stored. `timeout` is
-    seconds an attempt, `rate` attempts a second over all workers.
+    `flavour` "values": the callable returns an iterable that never blocks, to be put out as it is. `shape` says what
+    the callable takes: streams, one value of each input, or a list of values. `private` is the stream that brings dead
+    letters back. `replays`: a restart without a resume point begins again from the first value,
+    and what was written before is dropped; False where the function itself goes on after what is stored. `sheds`: when
+    the run is stopped, what it has put out and is not stored yet is let go. `timeout` is seconds an attempt, `rate`
+    attempts a second over all workers.
     """
 
     name: str
@@ -52,6 +54,7 @@ class Work:
     batch_frame: bool = False
     uses_context: bool = False
     replays: bool = True
+    sheds: bool = False
     private: str = ""
     settings: Mapping[str, Any] = field(default_factory=dict)
     version: str = ""

@@ -20,8 +20,8 @@ from ..streams.records import Advance, Commit, Committed, Frame, NodeRecord, Wri
 from ..streams.store import Session
 from .clock import Clock
 from .io import wait_any
+from .lifecycle import dead_lettered
 from .outlet import FRAME_BYTES, GATHER, Mark, Outlet, added, merge
-from .telling import dead_lettered
 
 _HURRY = 0.0005
 _LOOK_FOR_DEADLOCK = 0.25
@@ -128,7 +128,8 @@ class Writer:
             drained = self._drained
             await drained.wait()
         self.driven_at = monotonic()
-        outlet.limit = len(outlet.buffer) + outlet.step
+        gathered = len(outlet.buffer)
+        outlet.limit = max(gathered + 1, min(outlet.full, gathered + outlet.step))
 
     async def breathe(self) -> None:
         """Between two chunks: let the writer work, and wait while it has no room."""
@@ -265,13 +266,14 @@ class Writer:
             for outlet in self.outlets:
                 outlet.limit = 0
             try:
-                with self._clock.blocked(stream), anyio.move_on_after(wait):
-                    await (events[0].wait() if len(events) == 1 else wait_any(events))
-                    continue
+                with self._clock.blocked(stream):
+                    with anyio.move_on_after(wait):
+                        await (events[0].wait() if len(events) == 1 else wait_any(events))
+                        continue
+                    await self._delivery.relieve(self.node, stream)
             finally:
                 self.waiting_for_room = False
                 self._pop_drained()
-            await self._delivery.relieve(self.node, stream)
             wait = min(5.0, 2 * wait)
 
     async def _learn(self, outlets: Sequence[Outlet]) -> None:
@@ -284,6 +286,7 @@ class Writer:
             if local is not None:
                 outlet.room, capacity = local
                 outlet.enough = max(1, capacity // _ENOUGH)
+                outlet.bound(capacity)
             elif outlet.room <= 0 or not self._known:
                 ask.append(outlet)
         if not ask:
@@ -293,6 +296,7 @@ class Writer:
         for outlet in ask:
             room_now = answer.rooms[outlet.stream]
             outlet.see(room_now)
+            outlet.bound(room_now.values)
             outlet.base = max(outlet.base, room_now.length)
 
     def _payload(self, outlet: Outlet, values: list[Any]) -> Any:

@@ -146,6 +146,8 @@ class MemorySession:
 
     async def _reach(self) -> Run:
         await checkpoint()
+        if self._found is None and self.run not in self._runs:
+            raise StoreLostError(f"run {self.run!r} is not in the store any more: it was forgotten")
         if self._found is None:
             raise RuntimeError(f"the session of run {self.run!r} is not open; enter it with `async with` first")
         if self._found.forgotten:

@@ -23,6 +23,8 @@ def apply_commit(run: Run, worker: str, signals: Signals, commit: Commit) -> Com
     if commit.seq == seq and answer is not None:
         return answer
     if commit.seq != seq + 1:
+        if commit.seq > seq:
+            run.rewind()
         raise RewoundError(
             f"node {commit.node!r} of run {run.spec.id!r}: commit {commit.seq} does not follow {seq}, the last one "
             f"that the store has; claim the node again and go on from its record"
@@ -91,6 +93,7 @@ def _check(run: Run, node: Node, commit: Commit) -> None:
         if read.stream != stream.name:
             raise UnknownIOError(f"port {commit.node}.{read.port} reads {stream.name!r}, not {read.stream!r}")
         if read.cursor > stream.length:
+            run.rewind()
             raise RewoundError(
                 f"node {commit.node!r} of run {run.spec.id!r} has read {read.cursor} values of stream {read.stream!r}, "
                 f"which holds {stream.length}; claim the node again and go on from its record"

@@ -170,8 +170,9 @@ class Committed(NamedTuple):
 class NodeRecord:
     """A node as the store has it: what a worker needs to take it up.
 
-    `seq` is that of this session's worker in a shared node, else the owner's. `cursors`: port -> (position, bytes) of the resume point. `reads`: port -> (position, bytes) really read so far.
-    `marks`: stream -> (values, checksum) written since the resume point. `lengths`: stream -> values written.
+    `seq` is that of this session's worker in a shared node, else the owner's. `cursors`: port -> (position, bytes) of
+    the resume point. `reads`: port -> (position, bytes) really read so far. `marks`: stream -> (values, checksum)
+    written since the resume point. `lengths`: stream -> values written.
     """
 
     name: str
@@ -209,8 +210,9 @@ class Taken(NamedTuple):
 
 @dataclass(slots=True)
 class RunRecord:
-    """A run as the store has it. Times are the server's, in seconds since the epoch; `rewound` is when it was last found
-    that the store had lost a part of the run, 0 where it never was.
+    """A run as the store has it. Times are the server's, in seconds since the epoch.
+
+    `rewound` is when it was last found that the store had lost a part of the run, 0 where it never was.
     """
 
     id: str

@@ -123,7 +123,7 @@ class Session(Protocol):
         """
 
     async def dismiss(self, workers: Sequence[str]) -> None:
-        """End the leases of other workers for good: ranges that they claimed are free, and what they commit is fenced."""
+        """End the leases of other workers for good: the ranges they claimed are free, what they commit is fenced."""
 
     async def fail(self, error: bytes) -> RunRecord:
         """End the run as failed from outside a node's commit."""

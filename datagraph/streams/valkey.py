@@ -64,7 +64,7 @@ class ValkeyStore:
 
     def _reconnected(self) -> None:
         for session in self._sessions:
-            session.signals.set_all()
+            session.reconnected()
 
     async def __aenter__(self) -> Self:
         await self._client.__aenter__()

@@ -19,18 +19,23 @@ PAUSE_AFTER_ERROR: Final = 1.0
 
 
 class Inbox:
-    """One session's notices. `renew` keeps the inbox on the server, and calls `restart` if it had to be made anew."""
+    """One session's notices. `renew` keeps the inbox and what is watched on the server; it calls `restart` if it had to
+    make the inbox anew.
+    """
 
     def __init__(self, key: str, signals: Signals, renew: Callable[[], Awaitable[None]]) -> None:
         self._key = key
         self._signals = signals
         self._renew = renew
         self._heard = 0
+        self._restarted = False
         self._waiting = anyio.CancelScope()
 
     def restart(self) -> None:
-        """Listen from the start: the inbox is a new one, and whoever waits may have missed something."""
-        self._heard = 0
+        """Listen from the start: the inbox is a new one, or an old one if the store went back; whoever waits may have
+        missed something.
+        """
+        self._heard, self._restarted = 0, True
         self._waiting.cancel()
         self._signals.set_all()
 
@@ -39,6 +44,10 @@ class Inbox:
         renewed = time.monotonic()
         while True:
             try:
+                while self._restarted:
+                    self._restarted = False
+                    await self._renew()
+                    self._signals.set_all()
                 with anyio.CancelScope() as self._waiting:
                     last = f"0-{self._heard}"
                     reply = await client.block("XREAD", "BLOCK", BLOCK_MS, "STREAMS", self._key, last)

@@ -189,13 +189,19 @@ class ValkeySession:
         return await self._beat(self._lease, msgspec.json.encode(report))
 
     async def _renew(self) -> None:
+        for stream in tuple(self._watched):
+            await self._call("watch", self.worker, stream)
         await self._beat(_AS_IT_WAS, b"")
+
+    def reconnected(self) -> None:
+        """The store may have lost notices, watches and more on the way."""
+        self._inbox.restart()
 
     async def _beat(self, lease: int, report: bytes) -> RunRecord:
         _, fresh, *state = await self._call("beat", self.worker, lease, report, 0)
         if fresh:
             # This process slept so long that the server has forgotten its session.
-            for stream in self._watched:
+            for stream in tuple(self._watched):
                 await self._call("watch", self.worker, stream)
             self._inbox.restart()
         return run_record(self._spec, state)

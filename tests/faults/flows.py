@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import math
+import sys
 from collections.abc import AsyncIterator, Callable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Annotated, Any
 
 import anyio
@@ -13,6 +14,7 @@ import datagraph as dg
 from datagraph import IO, Batch, Context, IOVal, Supervisor
 
 Streams = dict[str, list[Any]]
+FENCED = 7
 
 
 @dataclass(frozen=True)
@@ -24,7 +26,7 @@ class Shape:
 
     build: Callable[[], dg.Flow]
     model: Callable[[int], Streams]
-    check: Callable[[Streams], None] = field(default=lambda found: None)
+    check: Callable[[Streams], None] | None = None
     one_pass: bool = False
 
     def inputs(self, count: int) -> dict[str, Any]:
@@ -88,7 +90,7 @@ async def windows(total: Annotated[list[int], Batch(7)]) -> int:
 @dg.processor(concurrency=4)
 async def quick(n: int) -> int:
     if n % 5 == 0:
-        await anyio.sleep(0)
+        await anyio.lowlevel.checkpoint()
     return -n
 
 
@@ -166,7 +168,7 @@ def merging() -> dg.Flow:
     )
 
 
-SOURCE = 1500
+SOURCE = 1000
 
 
 @dg.processor
@@ -252,6 +254,18 @@ def chain_model(count: int) -> Streams:
     }
 
 
+def knots() -> dg.Flow:
+    return dg.Flow(
+        double, label, total, paired, windows, quick, picky, name="knots", keep="all", keep_results="all", capacity=5
+    )
+
+
+def knots_model(count: int) -> Streams:
+    names = ("n", "double", "label", "total", "paired", "windows", "quick", "picky")
+    whole = wide_model(count)
+    return {name: whole[name] for name in names}
+
+
 def teams() -> dg.Flow:
     return dg.Flow(label, shared, name="teams", keep="all", keep_results="all", capacity=4)
 
@@ -269,6 +283,7 @@ SHAPES = {
     "once": Shape(wide, wide_model, one_pass=True),
     "merging": Shape(merging, merging_model, merging_check),
     "chain": Shape(chain, chain_model),
+    "knots": Shape(knots, knots_model),
     "teams": Shape(teams, teams_model),
 }
 
@@ -279,11 +294,15 @@ SHAPES = {
 def work(
     url: str, shape: str, run: str, count: int, fresh: bool, backend: str = "asyncio", lease: float = 10.0
 ) -> None:
-    """Start the run, or take it over, and stay until it has ended. The process's exit status says how."""
+    """Start the run, or take it over, and stay until it has ended; the exit status is `FENCED` where others ended it."""
     chosen = SHAPES[shape]
     Supervisor.attach({"url": url}, backend=backend, lease=lease)  # type: ignore[arg-type]
     flow = chosen.build()
     inputs = chosen.inputs(count)
     going = flow.start(inputs, name=run) if fresh else dg.recover(run, flow, inputs, force=True)
     going.join(progress=False)
+    engine = going._local.engine
+    fenced = engine is not None and any(node.status == "fenced" for node in engine.nodes)
     Supervisor.instance.detach()
+    if fenced:
+        sys.exit(FENCED)

@@ -8,6 +8,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from multiprocessing.process import BaseProcess
+from typing import Any
 
 import anyio
 import msgspec
@@ -20,18 +21,22 @@ from datagraph.streams.valkey import ValkeyStore
 from tests.faults.flows import SHAPES, Streams, work
 
 _context = multiprocessing.get_context("forkserver")
-_context.set_forkserver_preload(["tests.faults.flows"])
+_context.set_forkserver_preload(
+    ["tests.faults.flows", "datagraph.streams.valkey", "anyio._backends._asyncio", "anyio._backends._trio"]
+)
 PATIENCE = 60.0
 
 
 class Workers:
     """Processes that work on one run, and a stranger's eye on how far its streams are."""
 
-    def __init__(self, url: str, shape: str, name: str, count: int, **options: object) -> None:
+    def __init__(
+        self, url: str, shape: str, name: str, count: int, *, direct: str | None = None, **options: Any
+    ) -> None:
         self.url, self.shape, self.name, self.count = url, shape, name, count
         self.processes: list[BaseProcess] = []
         self._options = options
-        self._raw = redis.Redis.from_url(url)
+        self._raw = redis.Redis.from_url(direct or url)
         self._run: str | None = None
 
     def start(self, *, fresh: bool = False) -> BaseProcess:
@@ -56,7 +61,7 @@ class Workers:
         return self._run
 
     def progress(self) -> int:
-        """Values written so far, over all streams."""
+        """Values written so far, over the streams that are known beforehand."""
         keys = Keys(self.run)
         with self._raw.pipeline(transaction=False) as pipe:
             for stream in SHAPES[self.shape].model(1):
@@ -91,7 +96,7 @@ class Workers:
 
 
 @contextmanager
-def workers(url: str, shape: str, name: str, count: int, **options: object) -> Iterator[Workers]:
+def workers(url: str, shape: str, name: str, count: int, **options: Any) -> Iterator[Workers]:
     """Workers that are gone afterwards."""
     team = Workers(url, shape, name, count, **options)
     try:
@@ -136,7 +141,8 @@ async def exact(url: str, run: str, shape: str, count: int) -> Streams:
         assert msgspec.msgpack.encode(found[name]) == msgspec.msgpack.encode(expected), difference(
             name, found[name], expected
         )
-    chosen.check(found)
+    if chosen.check is not None:
+        chosen.check(found)
     return found
 
 

@@ -69,7 +69,7 @@ def test_a_slow_reader_blocks_the_writer_at_exactly_its_capacity(capacity: int) 
     flow = dg.Flow(made(source, [], ("n",), "source"), made(gate.function(), ["n"], (), "sink", capacity=capacity))
     run = flow.start()
     assert eventually(lambda: len(run["n"]) == capacity)
-    assert settled(lambda: made_so_far[0]) <= 2 * capacity + 10
+    assert settled(lambda: made_so_far[0]) <= 4 * capacity + 16
     assert len(run["n"]) == capacity
     gate.go.set()
     run.stop()
@@ -249,7 +249,7 @@ def test_a_run_of_an_endless_source_keeps_little() -> None:
     run = flow.start().join()
     probe = run._thread.call(run._local.session.probe)
     assert probe.streams["n"].length == 60_000
-    assert probe.streams["n"].first > 50_000
+    assert probe.streams["n"].first > 20_000
 
 
 def test_keep_all_keeps_everything() -> None:

@@ -456,6 +456,14 @@ def test_stop_drains_and_keeps_the_results() -> None:
     assert run.status == "completed"
 
 
+def test_stop_right_after_the_start_ends_it() -> None:
+    """A run that has hardly begun drains like any other."""
+    for _ in range(5):
+        run = CHAIN.start({"n": OPEN})
+        run.stop(timeout=5)
+        assert (run.status, run["text"].to_list()) == ("completed", [])
+
+
 def test_stop_after_stops_by_itself() -> None:
     """The run ends as if stopped after so many seconds."""
     run = Flow(double).start({"n": OPEN}, stop_after=0.1)
