@@ -36,8 +36,6 @@ def test_python_of_the_readme_runs_and_prints_what_it_says(tmp_path: Path, valke
         text = re.sub(r"^(?:dg\.)?Supervisor\.attach\(.*$", "", text, flags=re.MULTILINE)
     script.write_text(text, encoding="utf-8")
     environ = {"DATAGRAPH_HOME": str(tmp_path / "home"), "DATAGRAPH_IDLE": "2", "PYTHONPATH": str(ROOT)}
-    if store == "valkey":
-        environ["SUPERVISOR_URL"] = valkey_url
     done = subprocess.run(
         [sys.executable, str(script)],
         env=os.environ | environ,

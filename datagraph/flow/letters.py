@@ -79,8 +79,9 @@ class DeadLetters(Sequence[DeadLetter]):
                     f"datagraph.recover({local.record.id!r}, flow) first"
                 )
         count = await local.session.reopen(self._node, chosen)
-        self._local.note(await self._local.session.beat({}))
-        self._local.reopen()
+        if not local.closing:  # else its session has let go of the run, and a new one takes it up
+            local.note(await local.session.beat({}))
+        await local.reopen()
         return count
 
 

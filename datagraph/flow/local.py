@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import AsyncIterable, Callable, Mapping, Sequence
+from collections.abc import AsyncIterable, Awaitable, Callable, Mapping, Sequence
 from contextlib import AsyncExitStack
 from typing import TYPE_CHECKING, Any
 
@@ -28,6 +28,11 @@ if TYPE_CHECKING:
     from .processor import Processor
 
 
+_TIDY = 10.0
+_LEAVE = 1.0
+"""Seconds that whoever waits gives dependencies to clean up, after a good end and after another."""
+
+
 def worker_id() -> str:
     """An id for one process's share of one run."""
     return f"w{os.urandom(4).hex()}"
@@ -47,13 +52,17 @@ class LocalRun:
         self.inboxes: dict[str, Inbox] = {}
         self.changed = anyio.Event()
         self.closing = False
+        self._working = False
         self._prepare: Callable[[AsyncExitStack], Sequence[Work]] | None = None
         self._executor: Executor | None = None
         self._executors: Mapping[str, Executor] = {}
         self._again = anyio.Event()
         self._scope = anyio.CancelScope()
         self._pause = min(2.0, lease / 3)
+        self._lease = lease
         self._readers: dict[str, dict[int, int]] = {}
+        self._following = anyio.Lock()
+        self.host: Callable[[LocalRun], Awaitable[LocalRun]] | None = None
         self.waiting = 0
         self.tell: Callable[[str], None] | None = None
 
@@ -114,7 +123,12 @@ class LocalRun:
         while not self.closing:
             again = self._again
             if self.record.status == "running" and self._prepare is not None:
-                await self._work()
+                self._working = True
+                try:
+                    await self._work()
+                finally:
+                    self._working = False
+                    self._wake()
             if not again.is_set():
                 await self._watch(again)
 
@@ -198,8 +212,13 @@ class LocalRun:
         self._fail(why)
         self.close()
 
-    def reopen(self) -> None:
+    async def reopen(self) -> None:
         """The run goes on: work on it again."""
+        if self.closing and self.host is not None:
+            self.closing, self.error, self._scope = False, None, anyio.CancelScope()
+            self.session = self.store.session(self.record.id, worker_id(), lease=self._lease)
+            await self.host(self)
+            return
         again, self._again = self._again, anyio.Event()
         again.set()
 
@@ -215,7 +234,8 @@ class LocalRun:
             readers.pop(id(reader), None)
         else:
             readers[id(reader)] = position
-        await self.session.follow(stream, min(readers.values(), default=None))
+        async with self._following:  # one after the other: the store keeps what it is told last
+            await self.session.follow(stream, min(readers.values(), default=None))
 
     # -- questions ------------------------------------------------------------------------------------------------
 
@@ -230,11 +250,16 @@ class LocalRun:
         return None
 
     async def ended(self) -> None:
-        """Return when the run has ended; raise what went wrong."""
+        """Return when the run has ended and, if it ran here, logs are stored and dependencies cleaned up; raise what
+        went wrong.
+        """
         self.waiting += 1
         try:
             while self.record.status == "running" and self.error is None:
                 await self.changed.wait()
+            with anyio.move_on_after(_TIDY if self.record.status == "completed" else _LEAVE):
+                while self._working and self.error is None:
+                    await self.changed.wait()
         finally:
             self.waiting -= 1
         error = self.outcome()
@@ -246,7 +271,7 @@ class LocalRun:
         record = await self.session.control(action, node)
         self.note(record)
         if self.engine is not None:
-            self.engine.look(record)  # by itself it hears of it a notice later, and a pause should hold from here on
+            self.engine.told(record)  # else it hears of it by a notice, and a pause should hold from here on
 
     async def fail_input(self, name: str, error: BaseException) -> None:
         """End the run as failed because of what feeds an input."""

@@ -32,6 +32,8 @@ from .starting import Plan, check_settings, foreign
 if TYPE_CHECKING:
     from .flow import Flow
 
+_LISTENING = 16
+"""Ended runs that are still listened to, so that they go on where another process sends their dead letters again."""
 _SETTINGS = {"give_up": 60.0, "lease": 10.0}
 _EXIT_SECONDS = 3.0
 
@@ -71,7 +73,6 @@ class Supervisor(metaclass=_WithInstance):
         self._lock = threading.RLock()
         self._thread: RuntimeThread | None = None
         self._store: Store | None = None
-        self._leave: anyio.Event | None = None
         self._kept: Future[None]
         self._tasks: TaskGroup
         self._runs: dict[str, LocalRun] = {}
@@ -164,8 +165,7 @@ class Supervisor(metaclass=_WithInstance):
         for local in self._runs.values():
             local.close()
         self._runs.clear()
-        if self._leave is not None:
-            self._leave.set()
+        self._tasks.cancel_scope.cancel()  # also what only looks at a run, and what waits to stop one
 
     # -- the runtime ----------------------------------------------------------------------------------------------
 
@@ -197,12 +197,11 @@ class Supervisor(metaclass=_WithInstance):
         return self._store
 
     async def _keep_store(self, ready: Future[Store]) -> None:
-        self._leave = anyio.Event()
         try:
             store = await store_at(self._address, self._codec, give_up=self._settings["give_up"])
             async with store, anyio.create_task_group() as self._tasks:
                 ready.set_result(store)
-                await self._leave.wait()
+                await anyio.sleep_forever()
         except BaseException as error:
             if not ready.done():
                 ready.set_exception(error)
@@ -212,7 +211,13 @@ class Supervisor(metaclass=_WithInstance):
     async def _serve(self, local: LocalRun) -> LocalRun:
         """Have the run served in the background; return when it has begun, raise where it cannot."""
         await self._tasks.start(local.serve)
+        local.host = self._serve
+        self._runs.pop(local.record.id, None)
         self._runs[local.record.id] = local
+        ended = [run for run in self._runs.values() if run.record.status != "running"]
+        for old in ended[:-_LISTENING]:  # each listens on a connection of its own
+            old.close()
+            del self._runs[old.record.id]
         return local
 
     # -- starting -------------------------------------------------------------------------------------------------

@@ -104,8 +104,17 @@ def feeder(name: str, stream: str, values: Any, *, pace: float | None = None) ->
     """The work of feeding `stream` from an iterable; a list, tuple or range in the loop, others in a worker thread."""
     inline = isinstance(values, list | tuple | range)
 
+    begun = False
+
     async def prepare(stack: AsyncExitStack, context: Context) -> Callable[..., Any]:
         def in_thread() -> Iterator[Any]:
+            nonlocal begun
+            if begun and isinstance(values, Iterator):
+                raise StoreLostError(
+                    f"the store lost values of the input {stream!r}, which was given as an iterator and cannot be read "
+                    f"twice: `recover` the run with the same values"
+                )
+            begun = True
             yield from values
 
         return (lambda: values) if inline else in_thread

@@ -14,8 +14,6 @@ from time import monotonic
 from typing import Any
 
 import anyio
-import anyio.from_thread
-import anyio.to_thread
 
 from ..exceptions import MismatchedIOError, UnknownIOError
 from ..streams.text import short
@@ -23,6 +21,7 @@ from .io import IO, Reader, not_seen
 from .node import Node
 from .outlet import GATHER, Mark, Outlet
 from .port import Port
+from .threads import in_loop, in_thread
 from .values import IOVal
 
 Pressed = Callable[[Outlet], Coroutine[Any, Any, bool]]
@@ -65,7 +64,7 @@ def pump_in_thread(items: Any, only: Outlet | None, find: Callable[[Any], Outlet
     for item in items:
         outlet = only if only is not None and item.__class__ is not IOVal else find(item)
         outlet.buffer.append(item.value if item.__class__ is IOVal else item)
-        if len(outlet.buffer) >= outlet.limit and anyio.from_thread.run(pressed, outlet):
+        if len(outlet.buffer) >= outlet.limit and in_loop(pressed, outlet):
             return
 
 
@@ -105,12 +104,12 @@ class StreamNode(Node):
                 with closing(call(*streams)) as items:
                     pump_in_thread(items, only, self._find, self._pressed)
 
-            await anyio.to_thread.run_sync(work, limiter=self.engine.threads)
+            await in_thread(self.engine.threads, work)
         else:
             if flavour == "coroutine":
                 result = await call(*streams)
             else:
-                result = await anyio.to_thread.run_sync(call, *streams, limiter=self.engine.threads)
+                result = await in_thread(self.engine.threads, call, *streams)
             if result is not None:
                 outlet = self._find(result)
                 outlet.buffer.append(result.value if result.__class__ is IOVal else result)
@@ -159,6 +158,8 @@ class StreamNode(Node):
     def chunk_limit(self) -> int:
         if self.work.timeout is not None or self.work.rate is not None:
             return 1
+        if self.arbitrary:
+            return max(1, min([16, *(outlet.capacity // 4 for outlet in self.outlets if outlet.capacity)]))
         return self._chunk if self.threaded else GATHER
 
     async def looked(self, port: Port, value: Any) -> None:

@@ -90,8 +90,12 @@ class Binding:
 
     @property
     def has_context(self) -> bool:
-        """Whether the function itself takes the `Context`."""
-        return bool(self.contexts)
+        """Whether the function takes the `Context`, or something that it depends on does."""
+        return bool(self.contexts) or any(map(_takes_context, self.dependencies.values()))
+
+
+def _takes_context(dependency: Dependency) -> bool:
+    return bool(dependency.contexts) or any(map(_takes_context, dependency.needs.values()))
 
 
 def mark_of(parameter: inspect.Parameter) -> Any:

@@ -13,10 +13,10 @@ from collections.abc import AsyncIterator, Iterator
 from typing import Any, Generic, Protocol, TypeVar, cast
 
 import anyio
-import anyio.from_thread
 
 from ..exceptions import EmptyStreamError, MismatchedIOError
 from .port import Port, opened
+from .threads import in_loop
 from .values import IOVal
 
 T = TypeVar("T")
@@ -80,7 +80,7 @@ class Reader:
         for value in self._it:
             return value
         try:
-            return anyio.from_thread.run(self._next)
+            return in_loop(self._next)
         except StopAsyncIteration:
             raise StopIteration from None
 

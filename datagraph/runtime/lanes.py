@@ -289,6 +289,9 @@ class ValueNode(Node):
                 self._add("skipped")
             return SKIPPED
 
+    def _key(self) -> str:
+        return f"{self.session.run}:{self.name}:{POSITION.get()}"
+
     def _add(self, counter: str) -> None:
         self.writer.counters[counter] = self.writer.counters.get(counter, 0) + 1
 

@@ -27,8 +27,9 @@ from .context import Context
 from .failure import Failure, GivenUp, leading, report
 from .outlet import Mark, Outlet
 from .port import Hub, Port
+from .sides import Delivery
 from .work import Work
-from .writer import Delivery, Writer
+from .writer import Writer
 
 
 class Engine(Hub, Delivery, Protocol):

@@ -95,7 +95,7 @@ class Outlet:
 @dataclass(slots=True)
 class Mark:
     """A safe point: what had come into each buffer (`Outlet.total`) when all that was read was finished, and how far
-    the readers were.
+    the readers were; of a claimed range, which began at `since`, how far it is finished.
     """
 
     totals: list[int]
@@ -105,6 +105,7 @@ class Mark:
     counters: dict[str, int] = field(default_factory=dict)
     claim: int | None = None
     upto: int = 0
+    since: int = 0
 
 
 def added(one: Mapping[str, int], other: Mapping[str, int]) -> dict[str, int]:
@@ -115,4 +116,5 @@ def added(one: Mapping[str, int], other: Mapping[str, int]) -> dict[str, int]:
 def merge(old: Mark, new: Mark) -> Mark:
     """A later safe point takes an earlier one in that was not committed yet."""
     counters = added(old.counters, new.counters)
-    return Mark(new.totals, new.reads, new.state, old.letters + new.letters, counters, new.claim, new.upto)
+    letters = old.letters + new.letters
+    return Mark(new.totals, new.reads, new.state, letters, counters, new.claim, new.upto, new.since)

@@ -46,7 +46,7 @@ class SharedNode(ValueNode):
 
     async def _committed(self) -> None:
         """Return when the whole range is stored."""
-        while self._window or self.writer.dirty():
+        while self._window or self.writer.pending():
             finished = self._slot_finished
             if any(not slot.done for slot in self._window):
                 await finished.wait()
@@ -81,7 +81,8 @@ class SharedNode(ValueNode):
         """A commit of a claim moves no cursors: the store does, as the claims are committed."""
         claimed = self._range
         if claimed is None:
+            mark.reads = ()
             return mark if self.writer.finishing else None
         upto = min([slot.position() for slot in self._window], default=self.ports[claimed.port].position)
-        mark.reads, mark.claim, mark.upto = (), claimed.id, upto
+        mark.reads, mark.claim, mark.upto, mark.since = (), claimed.id, upto, claimed.start
         return mark

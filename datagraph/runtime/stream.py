@@ -67,6 +67,7 @@ class StreamEngine:
         self._holds: dict[tuple[str, str], tuple[str, int]] = {}
         self._readers: dict[str, list[tuple[str, str]]] = {}
         self._gate = anyio.Event()
+        self._told = 0
         self._logs: dict[str, NodeLog] = {}
         self._next_attempt: dict[str, float] = {}
         self._scope = anyio.CancelScope()
@@ -157,8 +158,11 @@ class StreamEngine:
             if self._missed != self.session.signals.missed:
                 self._missed = self.session.signals.missed
                 await self._verify()
+            told = self._told
             record = await self.session.beat(self.report())
             await self._flush_logs()  # first: whoever hears of the end may look for the last lines
+            if told != self._told:
+                continue  # a control was answered meanwhile, which is newer
             self.look(record)
             if self.record is not None and self._rewound != self.record.rewound:
                 await self._go_back(self.record.rewound)
@@ -193,6 +197,11 @@ class StreamEngine:
                 node.restart()
             elif node.status == "done":
                 self._running.start_soon(self._run_node, node)
+
+    def told(self, record: RunRecord) -> None:
+        """What a control of this process was answered."""
+        self._told += 1
+        self.look(record)
 
     def look(self, record: RunRecord) -> None:
         """The run as it is now: pause, go on, drain, or leave."""
@@ -242,7 +251,7 @@ class StreamEngine:
 
     async def pause(self, node: str, failure: Failure) -> None:
         self._log(node).add(f"paused: {failure.message()}")
-        self.look(await self.session.control("pause", node))
+        self.told(await self.session.control("pause", node))
 
     def opened(self, node: Node, record: NodeRecord) -> None:
         """A node was claimed here: what it writes is written here and nowhere else."""

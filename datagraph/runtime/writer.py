@@ -10,56 +10,25 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from time import monotonic
-from typing import Any, Protocol
+from typing import Any
 
 import anyio
 from anyio.lowlevel import checkpoint
 
 from ..exceptions import CodecError, NonDeterministicError
-from ..streams.records import Advance, Commit, Committed, Frame, NodeRecord, Write
+from ..streams.records import Commit, Committed, Frame, NodeRecord, Write
 from ..streams.store import Session
 from .clock import Clock
 from .io import wait_any
 from .lifecycle import dead_lettered
 from .outlet import FRAME_BYTES, GATHER, Mark, Outlet, added, merge
+from .sides import Delivery, Source
 
 _HURRY = 0.0005
 _LOOK_FOR_DEADLOCK = 0.25
+_LOSING_PATIENCE = 4.0
 _ENOUGH = 8
 """A full edge is written to again when an eighth of it is free; a frame for every value read is a silly window."""
-
-
-class Source(Protocol):
-    """Who fills the buffers: asked for the newest safe point, and to come to one soon."""
-
-    arbitrary: bool  # what was written since the last safe point could not be repeated from there
-
-    def mark(self, limit: int) -> Mark | None:
-        """The newest safe point that was not handed over yet; handed over once. One that can choose stays below
-        `limit` values of output.
-        """
-
-    def recall(self) -> None:
-        """Come to a safe point soon."""
-
-
-class Delivery(Protocol):
-    """The process's own readers."""
-
-    def delivered(self, frames: Sequence[tuple[str, Frame]], ended: Sequence[str]) -> None:
-        """These frames are stored, and these streams have ended."""
-
-    def advanced(self, node: str, reads: Sequence[Advance]) -> None:
-        """This node's readers have moved."""
-
-    def local_room(self, stream: str, length: int) -> tuple[int, int] | None:
-        """Room for the writer of the stream, and the least capacity of its readers, in values.
-
-        None where a reader is in another process.
-        """
-
-    async def relieve(self, node: str, stream: str) -> None:
-        """The node has waited long for room in the stream: look for a deadlock."""
 
 
 class Writer:
@@ -95,6 +64,7 @@ class Writer:
         self._shared = shared
         self.driven_at = 0.0
         self._mark: Mark | None = None
+        self._upto: tuple[int | None, int] = (None, 0)
         self._wake = anyio.Event()
         self._drained = anyio.Event()
         self._empty = anyio.Event()
@@ -129,7 +99,8 @@ class Writer:
             await drained.wait()
         self.driven_at = monotonic()
         gathered = len(outlet.buffer)
-        outlet.limit = max(gathered + 1, min(outlet.full, gathered + outlet.step))
+        # An idle writer is told of the very next value: the driver may wait after that, and then nobody wakes it.
+        outlet.limit = 0 if self.idle else max(gathered + 1, min(outlet.full, gathered + outlet.step))
 
     async def breathe(self) -> None:
         """Between two chunks: let the writer work, and wait while it has no room."""
@@ -178,6 +149,10 @@ class Writer:
         """Whether something has gathered."""
         return any(outlet.buffer for outlet in self.outlets) or bool(self.looked)
 
+    def pending(self) -> bool:
+        """Whether anything, outputs or a safe point, is not stored yet."""
+        return self.dirty() or self._mark is not None
+
     def _pop_drained(self) -> None:
         drained, self._drained = self._drained, anyio.Event()
         drained.set()
@@ -187,8 +162,12 @@ class Writer:
         if self.outlets and (self.dirty() or not self._known):
             await self._learn(self.outlets)
         limit = self._limit()
-        finishing = self.finishing  # asked once: what a function puts out while this waits for room is not in `mark`
-        newest = self._final(limit) if finishing and self._final else self.source.mark(limit)
+        # What could not be repeated is stored safe point by safe point, whole; so is what needs a turn among workers.
+        whole = self._shared or (self.source.arbitrary and self._resumes)
+        held = whole and self._mark is not None
+        # Asked once: what a function puts out while this waits for room is not in `mark`.
+        finishing = self.finishing and not held
+        newest = None if held else self._final(limit) if finishing and self._final else self.source.mark(limit)
         if newest is not None:
             self._mark = newest if self._mark is None else merge(self._mark, newest)
         self._suppress()
@@ -206,13 +185,13 @@ class Writer:
                 return False
             if mark is None:
                 self.source.recall()
-                if self.source.arbitrary and self._resumes and all(len(o.buffer) < o.full for o in self.outlets):
+                if whole and all(len(o.buffer) < o.full for o in self.outlets):
                     return False
             cut = [len(outlet.buffer) for outlet in self.outlets]
             mark = None
         else:
             cut = [max(0, total - outlet.gone) for total, outlet in zip(mark.totals, self.outlets, strict=True)]
-        sizes = await self._find_room(cut)
+        sizes = await self._find_room(cut, whole=whole and mark is not None)
         last = finishing and mark is not None and sizes == [len(outlet.buffer) for outlet in self.outlets]
         writes, frames = self._encode(sizes, last)
         complete = mark is not None and [w[0] for w in frames] == cut
@@ -245,7 +224,7 @@ class Writer:
                     f"its first {outlet.count} values differ. Use state='context' or 'none', or make it deterministic"
                 )
 
-    async def _find_room(self, cut: Sequence[int]) -> list[int]:
+    async def _find_room(self, cut: Sequence[int], *, whole: bool = False) -> list[int]:
         """How many values of each buffer may be written now; at least one of something, unless nothing is to be."""
         wait = _LOOK_FOR_DEADLOCK
         while True:
@@ -254,8 +233,13 @@ class Writer:
                 return [0] * len(self.outlets)
             events = [self.session.signals.event(f"room:{outlet.stream}") for _, outlet in wanting]
             await self._learn([outlet for _, outlet in wanting])
-            patient = wait == _LOOK_FOR_DEADLOCK  # else whoever should make room may wait for these very values
-            if any(outlet.room >= (min(cut[i], outlet.enough) if patient else 1) for i, outlet in wanting):
+            # Else whoever should make room may wait for these very values.
+            patient = wait < _LOSING_PATIENCE if whole else wait == _LOOK_FOR_DEADLOCK
+            enough = [min(cut[i], o.capacity or 1 if whole else o.enough) if patient else 1 for i, o in wanting]
+            if self._shared and patient:
+                enough = [cut[i] for i, _ in wanting]
+            found = [outlet.room >= least for least, (_, outlet) in zip(enough, wanting, strict=True)]
+            if all(found) if whole and patient else any(found):
                 sizes = [0] * len(self.outlets)
                 for i, outlet in wanting:
                     sizes[i] = min(cut[i], max(0, outlet.room), GATHER)
@@ -344,6 +328,9 @@ class Writer:
             commit.counters = mark.counters
             if mark.letters:
                 commit.events = dead_lettered(self.session.run, self.node, mark.letters)
+        elif self._mark is not None and self._mark.claim is not None:  # a part, which has to keep the order as well
+            commit.claim = self._mark.claim
+            commit.upto = self._upto[1] if self._upto[0] == commit.claim else self._mark.since
         counters, self.counters = self.counters, {}
         if counters:
             commit.counters = added(commit.counters, counters)
@@ -366,7 +353,7 @@ class Writer:
             return
         self.seq += 1
         self._was_refused = False
-        self._settle(mark, writes, frames, commit)
+        self._settle(mark, writes, frames, commit, answer)
         self.finished = last
         self._pop_drained()
 
@@ -386,19 +373,25 @@ class Writer:
             self._pop_drained()
 
     def _settle(
-        self, mark: Mark | None, writes: Sequence[Write], frames: Sequence[tuple[int, Any, int, int]], commit: Commit
+        self,
+        mark: Mark | None,
+        writes: Sequence[Write],
+        frames: Sequence[tuple[int, Any, int, int]],
+        commit: Commit,
+        answer: Committed,
     ) -> None:
         delivered: list[tuple[str, Frame]] = []
         for outlet, (count, payload, size, checksum) in zip(self.outlets, frames, strict=True):
             if count:
                 outlet.drop(count)
-                outlet.base += count
+                # Other workers write to the same stream: only the store knows where this frame ends.
+                outlet.base = answer.rooms[outlet.stream].length if self._shared else outlet.base + count
                 delivered.append((outlet.stream, Frame(outlet.base, count, payload, size)))
             outlet.checksum = checksum
             if mark is not None and commit.safe:
                 outlet.count = outlet.checksum = 0
         if mark is not None:
-            self._mark = None
+            self._mark, self._upto = None, (mark.claim, mark.upto)
         self._delivery.delivered(delivered, [write.stream for write in writes if write.end])
         if commit.reads:
             self._delivery.advanced(self.node, commit.reads)

@@ -115,18 +115,19 @@ class MemorySession:
         self.signals = Signals()
         self._runs = runs
         self._lease = lease
-        self._found: Run | None = None
+        self._entered: Run | None = None
+        self._found: Run | None = None  # after it was left, too: what is stored can still be read
 
     async def __aenter__(self) -> Self:
         if self.run not in self._runs:
             raise RunNotFoundError(f"no run has the id {self.run!r}; the store has {', '.join(self._runs) or 'none'}")
-        self._found = self._runs[self.run]
+        self._entered = self._found = self._runs[self.run]
         self._found.sessions.append(self.signals)
         self._renew(self._found)
         return self
 
     async def __aexit__(self, *exc: object) -> None:
-        run, self._found = self._found, None
+        run, self._entered = self._entered, None
         if run is None:
             return
         run.sessions.remove(self.signals)
@@ -141,7 +142,7 @@ class MemorySession:
                 run.tell(f"turn:{name}")
 
     def _renew(self, run: Run) -> None:
-        if self._lease:
+        if self._lease and self.worker not in run.dismissed:
             run.leases[self.worker] = time.monotonic() + self._lease
 
     async def _reach(self) -> Run:

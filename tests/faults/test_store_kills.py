@@ -13,7 +13,7 @@ import datagraph as dg
 from datagraph import Supervisor
 from datagraph.streams.server import Server
 from tests.faults.flows import SHAPES
-from tests.faults.harness import judge, moments, workers
+from tests.faults.harness import PATIENCE, judge, moments, workers
 
 Fsync = Literal["always", "everysec"]
 
@@ -75,6 +75,20 @@ def test_a_store_without_persistence_is_a_lost_run(tmp_path: Path) -> None:
                 run.join(progress=False)
         finally:
             Supervisor.instance.detach()
+
+
+def test_an_iterator_cannot_be_fed_again(tmp_path: Path) -> None:
+    """Where the store lost what came of one, the process says so, and a recovery with the same values is exact."""
+    with Server(tmp_path, aof=True) as server, workers(server.url, "once", "iterator", 400) as team:
+        worker = team.start(fresh=True)
+        assert team.wait_for(300, worker)
+        server.kill()
+        cut_tail(server, random.Random(36))
+        server.start()
+        worker.join(PATIENCE)
+        assert worker.exitcode == 1
+        team.finish(team.start())
+        judge(server.url, team.run, "once", 400)
 
 
 @pytest.mark.faults

@@ -214,7 +214,7 @@ def test_a_holding_reader_that_is_dropped_lets_go() -> None:
     for value in run["add"].stream(hold=True):
         assert value == 1
         break
-    run.stop(timeout=20)
+    run.join()
     assert len(run["add"]) == 5000
 
 

@@ -7,6 +7,7 @@ import threading
 from collections.abc import AsyncIterator, Iterator
 from typing import Annotated, Any
 
+import anyio
 import pytest
 
 import datagraph as dg
@@ -73,7 +74,6 @@ def test_a_dependency_is_made_once_a_run_and_cleaned_up_at_its_end() -> None:
         told.clear()
         run = flow.start({"n": [1, 2]}).join()
         assert (run["out"].to_list(), run["q"].to_list()) == (["cl", "cl"], ["c", "c"])
-        run._thread.call(run._local.settled)
         assert sorted(told) == ["close", "close later", "open", "open later"]
 
 
@@ -190,8 +190,6 @@ def test_commit_stores_what_was_put_out_before_it() -> None:
             there.append(value)
             break
         while not go.is_set():
-            import anyio
-
             await anyio.sleep(0.005)
 
     run = dg.Flow(made(p, ["n"])).start({"n": [1, 2, 3]})
@@ -236,7 +234,6 @@ def test_print_goes_to_the_log_of_the_node(kind: str, capfd: pytest.CaptureFixtu
     function = {"plain": plain, "async": coroutine, "generator": generator, "stream": stream}[kind]
     run = dg.Flow(made(function, ["n"])).start({"n": [1, 2]}).join()
     print("mine")
-    run._thread.call(run._local.settled)
     assert [line for line in run.logs("p") if "hello" in line] == ["hello 1", "hello 2"]
     sys.stdout.flush()
     assert "hello" not in capfd.readouterr().out
@@ -250,7 +247,6 @@ def test_the_logger_writes_to_the_log_of_the_node() -> None:
         return n
 
     run = dg.Flow(made(p, ["n"])).start({"n": [1]}).join()
-    run._thread.call(run._local.settled)
     assert "WARNING low on fuel" in run.logs("p")
 
 

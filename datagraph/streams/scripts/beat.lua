@@ -7,6 +7,7 @@ local me, lease = ARGV[1], tonumber(ARGV[2])
 if call('EXISTS', KEYS[1]) == 0 then return {'GONE'} end
 local inbox, sessions, reports, time = key('inbox', me), PREFIX .. 'sessions', PREFIX .. 'reports', now()
 
+if lease > 0 and call('HEXISTS', KEYS[1], 'x:' .. me) == 1 then lease = 0 end
 if lease >= 0 then
   call('HSET', sessions, me, lease > 0 and time + lease or 0)
 elseif call('HEXISTS', sessions, me) == 0 then

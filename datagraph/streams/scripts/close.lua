@@ -1,16 +1,20 @@
 --!use names streams ending
 -- A session leaves. ARGV: worker. Its lease ends, nobody tells it anything more, and what it had claimed of shared nodes
--- is there for others. ARGV[2] is 1 where another worker says so: then this one may not come back.
+-- is there for others. ARGV[2] is 1 where another worker says so: then this one only looks from now on.
 local me = ARGV[1]
 if call('EXISTS', KEYS[1]) == 0 then return {'GONE'} end
-call('HDEL', PREFIX .. 'sessions', me)
-call('UNLINK', key('inbox', me))
-if ARGV[2] == '1' then call('HSET', KEYS[1], 'x:' .. me, 1) end
+if ARGV[2] == '1' then
+  call('HSET', KEYS[1], 'x:' .. me, 1)
+  call('HSET', PREFIX .. 'sessions', me, 0)
+else
+  call('HDEL', PREFIX .. 'sessions', me)
+  call('UNLINK', key('inbox', me))
+end
 local names = cmsgpack.unpack(call('HGET', KEYS[1], 'names'))
 for _, name in ipairs(names[2]) do
   local s = load(name)
   if s then
-    local blocked, subs = delist(s.blocked, me), delist(s.subs, me)
+    local blocked, subs = delist(s.blocked, me), ARGV[2] == '1' and s.subs or delist(s.subs, me)
     if blocked ~= (s.blocked or '') then change(s, 'blocked', blocked) end
     if subs ~= (s.subs or '') then change(s, 'subs', subs) end
   end
