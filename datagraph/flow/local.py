@@ -52,6 +52,7 @@ class LocalRun:
         self.inboxes: dict[str, Inbox] = {}
         self.changed = anyio.Event()
         self.closing = False
+        self.force = False
         self._working = False
         self._prepare: Callable[[AsyncExitStack], Sequence[Work]] | None = None
         self._executor: Executor | None = None
@@ -142,6 +143,7 @@ class LocalRun:
                 executor=self._executor,
                 executors=self._executors,
                 on_record=self.note,
+                force=self.force,
             )
             for name, inbox in self.inboxes.items():
                 engine.on_stored[name] = inbox.stored

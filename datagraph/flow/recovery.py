@@ -38,6 +38,7 @@ async def recovered(
     _same_graph(record, flow)
     store = supervisor.store
     local = LocalRun(supervisor.thread, store, record, lease=supervisor.lease)
+    local.force = force
     async with store.session(record.id, "recover", lease=0) as session:
         probe = await session.probe()
         _can_go_on(record, probe)

@@ -265,9 +265,11 @@ class Supervisor(metaclass=_WithInstance):
             record = await self.store.find(name)
             return await self._serve(await recovered(self, record, flow, given, pumps, force=force, **options))
 
-        run = self._as_run(self.thread.call(work))
+        local = self.thread.call(work)
+        run = self._as_run(local)
         for pump in pumps:
-            pump.start(run)
+            if pump.name in local.inboxes:  # else all of that input is stored
+                pump.start(run)
         return run
 
     def forget(self, name: str) -> int:

@@ -11,9 +11,11 @@ import msgspec
 from ..exceptions import (
     DatagraphError,
     FencedError,
+    NotResumableError,
     ProcessorError,
     RewoundError,
     StoreError,
+    StreamTrimmedError,
     processor_error,
 )
 from ..streams.text import short
@@ -120,3 +122,13 @@ def leading(group: BaseException) -> Exception | None:
     if len(ordinary) != len(found):
         return None
     return next((e for e in ordinary if not isinstance(e, DatagraphError)), ordinary[0] if ordinary else None)
+
+
+def not_resumable(node: str, cause: StreamTrimmedError) -> NotResumableError:
+    """What a replay finds that comes too late."""
+    error = NotResumableError(
+        f"{node!r} keeps what it knows in its locals and would have to read {cause.stream!r} again from position "
+        f"{cause.expected}, but only what comes after {cause.found} is kept: use state='context', or keep='all'"
+    )
+    error.__cause__ = cause
+    return error

@@ -13,7 +13,6 @@ from ..exceptions import (
     CodecError,
     DatagraphError,
     FencedError,
-    NotResumableError,
     RewoundError,
     StoreError,
     StreamTrimmedError,
@@ -24,7 +23,7 @@ from ..streams.store import Session
 from ..streams.text import short
 from .clock import Clock
 from .context import Context
-from .failure import Failure, GivenUp, leading, report
+from .failure import Failure, GivenUp, leading, not_resumable, report
 from .outlet import Mark, Outlet
 from .port import Hub, Port
 from .sides import Delivery
@@ -37,6 +36,7 @@ class Engine(Hub, Delivery, Protocol):
 
     session: Session
     stopping: bool
+    force: bool
     threads: anyio.CapacityLimiter
 
     def held(self, node: str, port: str, hold: str, capacity: int | None) -> None:
@@ -131,7 +131,7 @@ class Node:
             self.engine.closed(self)
 
     async def _live(self) -> None:
-        failures, place, mine = 0, "", False
+        failures, place, mine = 0, "", self.engine.force
         while True:
             try:
                 # What was this worker's is so again, whoever had it in the state that the store went back to.
@@ -390,13 +390,3 @@ def letter(payload: Any, failure: Failure, port: str, position: int, version: st
         "version": version,
     }
     return record if not isinstance(payload, bytes) else msgspec.msgpack.encode(record)
-
-
-def not_resumable(node: str, cause: StreamTrimmedError) -> NotResumableError:
-    """What a replay finds that comes too late."""
-    error = NotResumableError(
-        f"{node!r} keeps what it knows in its locals and would have to read {cause.stream!r} again from position "
-        f"{cause.expected}, but only what comes after {cause.found} is kept: use state='context', or keep='all'"
-    )
-    error.__cause__ = cause
-    return error

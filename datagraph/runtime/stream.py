@@ -46,7 +46,9 @@ class StreamEngine:
         executors: Mapping[str, Executor] | None = None,
         on_record: Callable[[RunRecord], None] | None = None,
         beat: float = 0.5,
+        force: bool = False,
     ) -> None:
+        self.force = force
         self.store = store
         self.session = session
         self.works = list(works)
@@ -267,6 +269,8 @@ class StreamEngine:
         if node.status == "done" and node.work.workers == 1:
             for port in node.ports:  # the store has let go of them with the last commit
                 self.held(node.name, port, "free", None)
+        for _, stream in node.work.inputs:
+            self._set(f"room:{stream}")  # a writer that is here still asks anew who reads it
 
     # -- the hub between local writers and local readers ----------------------------------------------------------
 
@@ -309,7 +313,7 @@ class StreamEngine:
     def local_room(self, stream: str, length: int) -> tuple[int, int] | None:
         if stream not in self._lengths:
             return None
-        here = {node.name for node in self.nodes if node.work.workers == 1}
+        here = {node.name for node in self.nodes if node.work.workers == 1 and node.status != "fenced"}
         room = least = _UNBOUNDED
         for reader in self._readers.get(stream, ()):
             hold, capacity = self._holds[reader]

@@ -71,7 +71,7 @@ class Writer:
         self.finishing = False
         self._final: Callable[[int], Mark | None] | None = None
         self._known = False
-        self._was_refused = False
+        self._was_refused = self._in_parts = False
 
     # -- called by the driver -------------------------------------------------------------------------------------
 
@@ -236,8 +236,8 @@ class Writer:
             # Else whoever should make room may wait for these very values.
             patient = wait < _LOSING_PATIENCE if whole else wait == _LOOK_FOR_DEADLOCK
             enough = [min(cut[i], o.capacity or 1 if whole else o.enough) if patient else 1 for i, o in wanting]
-            if self._shared and patient:
-                enough = [cut[i] for i, _ in wanting]
+            if self._shared and not self._in_parts and any(outlet.room > 0 for _, outlet in wanting):
+                return list(cut)  # the store knows better what the others have left, and wakes whom it refuses
             found = [outlet.room >= least for least, (_, outlet) in zip(enough, wanting, strict=True)]
             if all(found) if whole and patient else any(found):
                 sizes = [0] * len(self.outlets)
@@ -352,7 +352,7 @@ class Writer:
                 await self._refused(rooms, writes, answer)
             return
         self.seq += 1
-        self._was_refused = False
+        self._was_refused = self._in_parts = False
         self._settle(mark, writes, frames, commit, answer)
         self.finished = last
         self._pop_drained()
@@ -362,12 +362,14 @@ class Writer:
         unless there is room for some of the values.
         """
         self._known, self._was_refused = False, True
-        if any(0 < answer.rooms[write.stream].values < sum(f[0] for f in write.frames) for write in writes):
+        part = any(0 < answer.rooms[write.stream].values < sum(f[0] for f in write.frames) for write in writes)
+        if part and (self._in_parts or not self._shared):
             return
         self.waiting_for_room = True
         try:
-            with self._clock.blocked(writes[0].stream), anyio.move_on_after(1.0):
+            with self._clock.blocked(writes[0].stream), anyio.move_on_after(1.0) as scope:
                 await wait_any(rooms)
+            self._in_parts = self._shared and scope.cancelled_caught
         finally:
             self.waiting_for_room = False
             self._pop_drained()

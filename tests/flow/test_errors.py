@@ -257,7 +257,7 @@ def test_a_failure_tells_node_value_position_and_attempts() -> None:
     def p(n: int) -> int:
         return flaky(n)
 
-    with pytest.raises(ValueError, match="'p' failed at 7 .position 7. after 2 attempts: ValueError: no 7") as caught:
+    with pytest.raises(ValueError, match=r"'p' failed at 7 .position 7. after 2 attempts: ValueError: no 7") as caught:
         dg.Flow(made(p, ["n"], retries=Retry(1, backoff=0.001))).run({"n": range(20)})
     error = caught.value
     assert isinstance(error, dg.ProcessorError)
@@ -311,7 +311,7 @@ def test_a_failure_leaves_what_was_written_before_it() -> None:
 
     run = dg.Flow(made(p, ["n"])).start({"n": range(20)})
     seen = []
-    with pytest.raises(ValueError, match="no 10"):
+    with pytest.raises(ValueError, match="no 10"):  # noqa: PT012 - the loop is what raises
         for value in run["out"]:
             seen.append(value)  # noqa: PERF402 - an error ends it
     assert seen == list(range(10))
@@ -472,7 +472,7 @@ def test_a_value_that_cannot_be_encoded_fails_its_own_processor(store_url: str) 
     if store_url == "memory://":
         assert len(flow.run({"n": [1]})["out"]) == 1
         return
-    with pytest.raises(dg.CodecError, match="'p'.*'out'.*lock|lock.*'out'") as caught:
+    with pytest.raises(dg.CodecError, match=r"'p'.*'out'.*lock|lock.*'out'") as caught:
         flow.run({"n": [1]})
     assert caught.value.node == "p"  # type: ignore[attr-defined]
 

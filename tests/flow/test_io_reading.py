@@ -267,8 +267,7 @@ def test_plain_functions_read_batches_and_zips() -> None:
     def p(a: IO[int], b: IO[int]) -> Iterator[Any]:
         for x, y in a.stream_with(b):
             yield x + y
-        for batch in a.batches(2):
-            yield batch
+        yield from a.batches(2)
 
     assert out(p, {"a": [1, 2, 3, 4, 5], "b": [10, 20]}) == [11, 22, [3, 4], [5]]
 
@@ -334,14 +333,14 @@ def test_two_tasks_may_read_two_streams_at_once() -> None:
 
         async def read(io: IO[int]) -> None:
             async for value in io:
-                found.append(value)
+                found.append(value)  # noqa: PERF401 - two tasks, one list
 
         async with anyio.create_task_group() as tasks:
             tasks.start_soon(read, a)
             tasks.start_soon(read, b)
         return sorted(found)
 
-    assert out(p, {"a": range(0, 20), "b": range(20, 40)}) == [list(range(40))]
+    assert out(p, {"a": range(20), "b": range(20, 40)}) == [list(range(40))]
 
 
 def test_a_late_read_of_trimmed_values_says_so() -> None:

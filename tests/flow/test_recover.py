@@ -16,7 +16,7 @@ from tests.flow.processes import script
 pytestmark = pytest.mark.anyio
 
 LEASE = 0.6
-COUNT = 1500
+COUNT = 4000
 
 
 @dg.processor
@@ -42,7 +42,7 @@ async def seen(double: IO[int]) -> AsyncIterator[int]:
 
 def flow() -> Flow:
     """Something of each kind: per value, checkpointed, replayed."""
-    return Flow(double, total, seen, name="threefold", keep="all")
+    return Flow(double, total, seen, name="threefold", keep="all", capacity=500)
 
 
 DYING = """
@@ -50,7 +50,7 @@ DYING = """
     from tests.flow.test_recover import flow
     run = flow().start({"n": FEED})
     print(run.id, flush=True)
-    reader = iter(run["seen"])
+    reader = run["seen"].stream(hold=True)
     for _ in range(300): next(reader)
     DIE
 """
@@ -124,9 +124,7 @@ def test_an_open_input_is_open_again(url: str, tmp_path: Path, anyio_backend: st
     check(run, 600)
 
 
-async def test_an_async_iterable_given_again_skips_what_is_stored(
-    url: str, tmp_path: Path, anyio_backend: str
-) -> None:
+async def test_an_async_iterable_given_again_skips_what_is_stored(url: str, tmp_path: Path, anyio_backend: str) -> None:
     """It is read in this loop, from the first value that the store does not have."""
     name = await anyio.to_thread.run_sync(left_by, tmp_path, url, anyio_backend)
 
@@ -146,7 +144,9 @@ async def test_an_async_iterable_given_again_skips_what_is_stored(
 
 def test_force_takes_over_from_who_is_alive(url: str, tmp_path: Path, anyio_backend: str) -> None:
     """Without it the error says that somebody is; with it the other one is fenced and this one ends the run."""
-    code = DYING.replace("FEED", f"range({COUNT})").replace("DIE", "run.pause(); print('paused', flush=True); time.sleep(60)")
+    code = DYING.replace("FEED", f"range({COUNT})").replace(
+        "DIE", "run.pause(); print('paused', flush=True); time.sleep(60)"
+    )
     with script(tmp_path, code.replace("for _ in range(300)", "for _ in range(50)"), url, anyio_backend) as process:
         name = process.line()
         assert process.line() == "paused"
@@ -190,6 +190,8 @@ def test_a_replay_that_comes_out_differently_is_an_error(url: str, tmp_path: Pat
         async for value in double:
             yield value + 1
 
-    run = recover_when_lapsed(name, Flow(double, total, other, name="threefold", keep="all"), {"n": range(COUNT)})
+    run = recover_when_lapsed(
+        name, Flow(double, total, other, name="threefold", keep="all", capacity=500), {"n": range(COUNT)}
+    )
     with pytest.raises(dg.NonDeterministicError, match="'seen'"):
         run.join()

@@ -97,7 +97,7 @@ def test_a_client_gives_its_address(valkey_url: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("settings", "says"),
+    "settings, says",
     [
         ({"backend": "curio"}, "'curio'"),
         ({"lease": 0}, "lease"),
@@ -243,7 +243,7 @@ def test_detaching_ends_the_thread_and_the_lease(valkey_url: str) -> None:
     assert not [thread for thread in threading.enumerate() if thread.name == "datagraph-runtime"]
     with redis.Redis.from_url(valkey_url) as client:
         assert client.hkeys(f"dg:{{{run.id}}}:sessions") == [b""]
-        assert not [key for key in client.scan_iter(f"dg:{{{run.id}}}:inbox*")]
+        assert not list(client.scan_iter(f"dg:{{{run.id}}}:inbox*"))
 
 
 async def test_what_a_run_started_cannot_detach_it(in_memory: Supervisor) -> None:

@@ -35,7 +35,7 @@ def sixfold(a: Annotated[int, Depends(two)], b: int = Depends(three)) -> int:
     return a * b
 
 
-@pytest.mark.parametrize(("dependency", "wanted"), [(two, [2, 4]), (three, [3, 6]), (sixfold, [6, 12])])
+@pytest.mark.parametrize("dependency, wanted", [(two, [2, 4]), (three, [3, 6]), (sixfold, [6, 12])])
 def test_a_dependency_is_given(dependency: Any, wanted: list[int]) -> None:
     """Plain, async and nested ones."""
 

@@ -157,7 +157,7 @@ def with_state(n: int, ctx: Context) -> int:
 
 @pytest.mark.parametrize("what", ["concurrency", "workers"])
 @pytest.mark.parametrize(
-    ("function", "inputs", "state", "reason"),
+    "function, inputs, state, reason",
     [
         (stream_function, ["n"], "locals", "reads the stream n itself"),
         (zipped, ["n", "m"], "locals", "zips 2 inputs"),

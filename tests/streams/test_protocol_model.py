@@ -187,9 +187,7 @@ class Owners(Machine):
     def a_commit_is_ahead_of_the_store(self, node: str, ahead: int) -> None:
         hand = self.hands[node][-1]
         with pytest.raises(RewoundError):
-            self.call(
-                self.session(hand.worker).commit, Commit(node, hand.epoch, hand.seq + ahead, counters={"n": 1})
-            )
+            self.call(self.session(hand.worker).commit, Commit(node, hand.epoch, hand.seq + ahead, counters={"n": 1}))
         for other, hands in self.hands.items():
             with pytest.raises(RewoundError):  # what the store has lost may be what they go by
                 self.call(self.session(hands[-1].worker).commit, Commit(other, hands[-1].epoch, hands[-1].seq + 1))
