@@ -6,11 +6,12 @@ from collections.abc import AsyncIterable
 from typing import TYPE_CHECKING, Any
 
 from ..exceptions import DatagraphError
-from ..runtime.bridge import current_backend
+from ..runtime.bridge import current_backend, wait_for
 
 if TYPE_CHECKING:
     from .run import Run
 
+_AHEAD = 256  # values that are sent before one is waited for
 _running: set[Any] = set()
 
 
@@ -43,13 +44,16 @@ class Pump:
 
     async def _pump(self, run: Run) -> None:
         stream = run[self.name]
-        skipped = 0
+        taken = 0
         try:
             async for value in self.values:
-                if skipped < self.skip:
-                    skipped += 1
+                taken += 1
+                if taken <= self.skip:
                     continue
-                await stream.asend(value)
+                sent = stream.post([value])
+                # They are stored in order, so the last one speaks for those before it.
+                if taken % _AHEAD == 0 or sent.done():
+                    await wait_for(sent)
         except DatagraphError:
             return
         except Exception as error:
@@ -58,7 +62,7 @@ class Pump:
         except BaseException:
             run.lost(self.name)
             raise
-        stream.complete()
+        stream.complete()  # what is on its way comes first
 
 
 def _library() -> str | None:

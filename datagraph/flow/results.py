@@ -132,17 +132,17 @@ class RunStream:
 
         Raises ReadOnlyIOError for any other stream, and what ended the run where it has ended.
         """
-        self._put([value]).result()
+        self.post([value]).result()
 
     def send_many(self, values: list[Any]) -> None:
         """Write several values in one go; returns when all of them are stored."""
-        self._put(values).result()
+        self.post(values).result()
 
     async def asend(self, value: Any) -> None:
         """`send`, awaited."""
         from ..runtime.bridge import wait_for
 
-        await wait_for(self._put([value]))
+        await wait_for(self.post([value]))
 
     def complete(self) -> None:
         """End an input that was started `OPEN`."""
@@ -156,7 +156,8 @@ class RunStream:
             )
         return inbox
 
-    def _put(self, values: list[Any]) -> Future[None]:
+    def post(self, values: list[Any]) -> Future[None]:
+        """`send_many` that does not wait: the future is done when all of them are stored."""
         future: Future[None] = Future()
 
         def done(error: BaseException | None) -> None:

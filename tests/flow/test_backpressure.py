@@ -404,12 +404,12 @@ def test_several_outputs_do_not_block_each_other_needlessly() -> None:
     assert any("deadlock was relieved" in line for line in run.logs("join"))
 
 
-@pytest.mark.parametrize("capacity", [1, 2, 3, 10])
+@pytest.mark.parametrize("capacity", [1, 3, 10])
 def test_a_diamond_with_a_filter_on_one_side_completes(capacity: int) -> None:
     """Parks (1995): bounded edges would deadlock where one branch puts out far less than the other."""
 
     def few(n: int) -> int | None:
-        return n if n % 16 == 15 else None
+        return n if n % 12 == 11 else None
 
     def same(n: int) -> int:
         return n
@@ -423,8 +423,8 @@ def test_a_diamond_with_a_filter_on_one_side_completes(capacity: int) -> None:
         made(same, ["n"], ("same",), "same", capacity=capacity),
         made(zipped, ["few", "same"], ("out",), "zip", capacity=capacity),
     )
-    run = flow.start({"n": range(64)}).join()
-    assert run["out"].to_list() == [[15, 0], [31, 1], [47, 2], [63, 3]]
+    run = flow.start({"n": range(36)}).join()
+    assert run["out"].to_list() == [[11, 0], [23, 1], [35, 2]]
     logs = run.logs("zip") + run.logs("same") + run.logs("few")
     assert any("deadlock was relieved" in line for line in logs)
 

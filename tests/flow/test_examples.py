@@ -57,7 +57,7 @@ def text(path: str): return pathlib.Path(path).read_text(errors="ignore")
 def words(text: str): time.sleep(.005); return len(text.split())
 
 stdlib = pathlib.Path(pathlib.__file__).parent
-run = dg.Flow(text, words).start({"path": [str(p) for p in stdlib.rglob("*.py")]})
+run = dg.Flow(text, words).start({"path": [str(p) for p in list(stdlib.rglob("*.py"))[:450]]})
 """
 OUTPUT = "0\n2\n4\n6\n8\n"
 
@@ -140,7 +140,7 @@ def test_the_examples_in_a_notebook(redis_url: str, tmp_path: Path, monkeypatch:
         'datagraph.run(main, backend="trio")',
         SHORT,
         'before = len(run["words"]); time.sleep(.4); print(len(run["words"]) - before > 10)',
-        'print(run.status, len(run["words"].to_pandas()) == len(run["words"].to_list()))\nrun.pause()',
+        'print(run.status, 10 < len(run["words"].to_pandas()) <= len(run["words"]))\nrun.pause()',
         'run.resume(); print(await run["words"].first() >= 0); _ = run.stop()',
         'print(run.status, len(run["path"]) == len(run["words"]))',
         # A cell that is run again attaches to the same supervisor.

@@ -386,3 +386,27 @@ def test_wait_holds_for_value_functions_as_well() -> None:
         return n
 
     assert out(p, {"n": range(3000)}, wait=True) == list(range(3000))
+
+
+def test_what_first_saw_is_kept_for_a_restart() -> None:
+    """Started again, it sees the same, although the stream does not keep it any more."""
+    seen: list[int] = []
+
+    async def p(n: IO[int], go: IO[int]) -> AsyncIterator[int]:
+        first = await n.first()
+        seen.append(first)
+        async for value in go:
+            if len(seen) == 1:
+                raise OSError
+            yield first + value
+
+    flow = dg.Flow(made(p, ["n", "go"], retries=dg.Retry(1, backoff=0.001)), keep=10)
+    run = flow.start({"n": range(5, 100_005), "go": dg.OPEN})
+    while len(run["n"]) < 100_000:
+        time.sleep(0.01)
+    with pytest.raises(dg.StreamTrimmedError):
+        next(run["n"].stream(0))
+    run["go"].send(1)
+    run["go"].complete()
+    assert run.join()["out"].to_list() == [6]
+    assert seen == [5, 5]

@@ -1,0 +1,78 @@
+"""Who waits for whom in a ring: artificial deadlocks, as a probe shows them."""
+
+from __future__ import annotations
+
+from datagraph.runtime.progress import closed_set, smallest_full_edge
+from datagraph.streams.records import NodeRecord, NodeSpec, Probe, ReaderRecord, RunRecord, StreamRecord
+
+
+def probe(
+    nodes: dict[str, tuple[tuple[str, ...], tuple[str, ...], dict[str, str]]],
+    streams: dict[str, tuple[int, dict[tuple[str, str], tuple[int, int]]]],
+) -> Probe:
+    """Nodes as (inputs, outputs, what each worker waits for), streams as (length, {reader: (cursor, capacity)})."""
+    specs = tuple(NodeSpec(name, tuple((i, i) for i in ins), outs) for name, (ins, outs, _) in nodes.items())
+    run = RunRecord(id="r", name="r", status="running", graph={}, nodes=specs, meta={})
+    records = {
+        name: NodeRecord(name, status="running", report={w: {"waits": what} for w, what in waits.items()})
+        for name, (_, _, waits) in nodes.items()
+    }
+    found = {
+        name: StreamRecord(
+            name,
+            length,
+            0,
+            0,
+            False,
+            {r: ReaderRecord(at, 0, room, 2**26, "hold") for r, (at, room) in readers.items()},
+        )
+        for name, (length, readers) in streams.items()
+    }
+    return Probe(now=0.0, run=run, nodes=records, streams=found, workers={})
+
+
+def ring(zip_waits: str = "values:a", workers: dict[str, str] | None = None) -> Probe:
+    """A splitter that waits for room in `b`, and a zip that waits for values of `a`."""
+    return probe(
+        {"split": ((), ("a", "b"), workers or {"w": "room:b"}), "zip": (("a", "b"), (), {"w": zip_waits})},
+        {"a": (0, {("zip", "a"): (0, 2)}), "b": (2, {("zip", "b"): (0, 2)})},
+    )
+
+
+def test_two_nodes_that_wait_for_each_other_are_a_closed_set() -> None:
+    """One for room, one for values; the full edge between them is the one to grow."""
+    found = closed_set(ring())
+    assert found == {"split", "zip"}
+    assert smallest_full_edge(ring(), found) == (("zip", "b"), 2)
+
+
+def test_a_node_that_works_frees_whoever_waits_for_it() -> None:
+    """A slow reader is no deadlock."""
+    assert closed_set(ring(zip_waits="")) == frozenset()
+
+
+def test_a_node_waits_only_where_all_its_workers_do() -> None:
+    """One worker that works may still make room."""
+    assert closed_set(ring(workers={"one": "room:b", "two": ""})) == frozenset()
+    assert closed_set(ring(workers={"one": "room:b", "two": "room:b"})) == {"split", "zip"}
+
+
+def test_waiting_for_values_alone_is_no_deadlock() -> None:
+    """A quiet flow only waits for its source."""
+    quiet = probe(
+        {"split": ((), ("a",), {"w": ""}), "zip": (("a",), (), {"w": "values:a"})}, {"a": (0, {("zip", "a"): (0, 2)})}
+    )
+    assert closed_set(quiet) == frozenset()
+
+
+def test_a_reader_of_whichever_comes_waits_for_all_of_its_writers() -> None:
+    """It is stuck only where each of them is."""
+    nodes = {
+        "x": ((), ("a", "b"), {"w": "room:b"}),
+        "y": ((), ("c",), {"w": ""}),
+        "m": (("a", "b", "c"), (), {"w": "values:a,c"}),
+    }
+    streams = {"a": (0, {("m", "a"): (0, 2)}), "b": (2, {("m", "b"): (0, 2)}), "c": (0, {("m", "c"): (0, 2)})}
+    assert closed_set(probe(nodes, streams)) == frozenset()
+    nodes["m"] = (("a", "b", "c"), (), {"w": "values:a"})
+    assert closed_set(probe(nodes, streams)) == {"x", "m"}
