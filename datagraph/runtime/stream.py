@@ -71,6 +71,7 @@ class StreamEngine:
         self._gate = anyio.Event()
         self._told = 0
         self._logs: dict[str, NodeLog] = {}
+        self._flushing = anyio.Lock()
         self._next_attempt: dict[str, float] = {}
         self._scope = anyio.CancelScope()
         self._rewound: float | None = None
@@ -381,12 +382,13 @@ class StreamEngine:
         return self._log(node).logger(self.session.run)
 
     async def _flush_logs(self) -> None:
-        for node, log in self._logs.items():
-            lines = log.take()
-            if lines:
-                try:
-                    await self.session.log(node, lines)
-                except StoreLostError:
-                    raise
-                except StoreError:
-                    return
+        async with self._flushing:  # whoever finds nothing left to write must know that it is written
+            for node, log in list(self._logs.items()):
+                lines = log.take()
+                if lines:
+                    try:
+                        await self.session.log(node, lines)
+                    except StoreLostError:
+                        raise
+                    except StoreError:
+                        return

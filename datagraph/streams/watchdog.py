@@ -39,6 +39,8 @@ def watch(home: Path, idle: float) -> None:
                     KeyError,
                 ):  # it went away in the middle of an answer, or is too busy for one
                     time.sleep(1.0)
+            if not home.is_dir():
+                return
 
 
 def _connect(home: Path, alive: IO[str]) -> socket.socket | None:
@@ -82,6 +84,9 @@ def _clients(sock: socket.socket, answers: IO[bytes]) -> tuple[int, int]:
 
 
 def _end(home: Path, idle: float, sock: socket.socket, answers: IO[bytes]) -> bool:
+    if not home.is_dir():  # somebody removed it, so nobody can find the server any more
+        sock.sendall(b"SHUTDOWN NOSAVE\r\n")
+        return True
     with _locked(home):
         if time.time() - (home / ASKED).stat().st_mtime < idle or _clients(sock, answers)[0]:
             return False

@@ -66,6 +66,7 @@ OUTPUT = "0\n2\n4\n6\n8\n"
 def attach(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
     """The line that attaches to each kind of store; none for the embedded server, which is then one of this test."""
     monkeypatch.setenv("DATAGRAPH_HOME", str(tmp_path / "home"))
+    monkeypatch.setenv("DATAGRAPH_IDLE", "1")
     monkeypatch.setenv("PYTHONPATH", str(ROOT))
     if request.param == "embedded":
         yield ""

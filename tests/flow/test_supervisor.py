@@ -331,7 +331,7 @@ def test_ctrl_c_in_join_leaves_the_run_and_the_script(tmp_path: Path, store_url:
 
 def test_a_plain_script_uses_the_embedded_server(tmp_path: Path, anyio_backend: str) -> None:
     """Nothing attached, no server, no await; the next script finds its run."""
-    home = {"DATAGRAPH_HOME": str(tmp_path / "home")}
+    home = {"DATAGRAPH_HOME": str(tmp_path / "home"), "DATAGRAPH_IDLE": "5"}
     code = """
     if __name__ == "__main__":
         run = Flow(double).start({"n": range(3)}, "mine")

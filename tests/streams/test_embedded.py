@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import signal
 import socket
 import subprocess
@@ -12,6 +13,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+import redis
 
 from datagraph.exceptions import MissingExtraError, StoreConfigError, StoreUnavailableError
 from datagraph.streams import server as server_module
@@ -311,3 +313,13 @@ def test_an_open_server_without_a_password_is_refused(tmp_path: Path) -> None:
 def test_a_configuration_line_holds_whatever_it_is_given() -> None:
     """No value ends its line or its quotes."""
     assert config_text({"requirepass": 'a"\\\nport 1'}) == 'requirepass "a\\"\\\\\\nport 1"\n'
+
+
+def test_a_server_whose_directory_was_removed_is_ended(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nobody could find it any more, and it would stay for ever."""
+    monkeypatch.setenv("DATAGRAPH_IDLE", "0.3")
+    url = embedded_url_sync()
+    with redis.Redis.from_url(url) as client:
+        pid = client.info("server")["process_id"]
+    shutil.rmtree(home)
+    until(lambda: not Path(f"/proc/{pid}").exists() or "Z" in Path(f"/proc/{pid}/stat").read_text().split(")")[1][:3])
