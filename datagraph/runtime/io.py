@@ -183,11 +183,11 @@ class IO(Reader, Generic[T]):
         seen = self._desk.seen(port.name)
         if seen is not _NOT_SEEN:
             return cast("T", seen)
-        if self._looked_only and port.hold == "hold":
-            await self._desk.set_hold(port, "free")
         value = await self._look(default, first=True)
         if value is not default or default is _MISSING:
             await self._desk.looked(port, value)
+        if self._looked_only and port.hold == "hold":  # only now: what is not held may be trimmed at once
+            await self._desk.set_hold(port, "free")
         return value
 
     async def latest(self, default: T = _MISSING) -> T:

@@ -58,7 +58,7 @@ def _fence(run: Run, node: Node, commit: Commit, worker: str) -> None:
             f"run {run.spec.id!r} was cancelled: node {commit.node!r} is at epoch {node.epoch}, worker {worker!r} "
             f"came with epoch {commit.epoch}; nothing of it was written"
         )
-    if commit.epoch != node.epoch and (node.spec.shared or node.owner == worker):
+    if commit.epoch != node.epoch and (node.spec.shared or node.owner in (worker, "")):
         raise RewoundError(
             f"node {commit.node!r} of run {run.spec.id!r} is at epoch {node.epoch}, worker {worker!r} came with epoch "
             f"{commit.epoch}; claim the node again and go on from its record"

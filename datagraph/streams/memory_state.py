@@ -350,7 +350,7 @@ class Run:
     def rewind(self) -> None:
         """Whatever workers remember is void."""
         for node in self.nodes.values():
-            node.epoch += 1
+            node.epoch, node.owner = node.epoch + 1, ""
             for claimed in node.ranges:
                 claimed.worker = ""
         self.rewound = time.time()

@@ -18,11 +18,11 @@ from tests.faults.harness import PATIENCE, judge, moments, workers
 Fsync = Literal["always", "everysec"]
 
 
-def cut_tail(server: Server, rng: random.Random) -> None:
-    """What a power failure does: up to a quarter of what was written last is not there."""
+def cut_tail(server: Server, rng: random.Random, part: int = 4) -> None:
+    """What a power failure does: up to a `part` (a quarter) of all, what was written last, is not there."""
     (log,) = (server.directory / "appendonlydir").glob("*.incr.aof")
     size = log.stat().st_size
-    os.truncate(log, size - rng.randrange(1, size // 4))
+    os.truncate(log, size - rng.randrange(size // part // 2, size // part))
 
 
 def outlived(home: Path, shape: str, count: int, kills: int, seed: int, fsync: Fsync, *, power: bool = False) -> None:
@@ -35,12 +35,12 @@ def outlived(home: Path, shape: str, count: int, kills: int, seed: int, fsync: F
     ):
         worker = team.start(fresh=True)
         done = 0
-        for at in moments(seed, team.total(), kills):
+        for at in moments(seed, team.total(), kills) if kills else [5]:
             if not team.wait_for(at, worker):
                 break
             server.kill()
             if power:
-                cut_tail(server, rng)
+                cut_tail(server, rng, 4 if kills else 12)
             server.start()
             done += 1
         team.finish(worker)
@@ -60,6 +60,12 @@ def test_a_run_outlives_its_store(tmp_path: Path, shape: str, count: int, kills:
 def test_a_store_that_lost_its_tail_has_every_node_go_back(tmp_path: Path, shape: str, count: int, seed: int) -> None:
     """Commits that were confirmed are gone: all nodes begin again from what is there, those that were done as well."""
     outlived(tmp_path, shape, count, 2, seed, "everysec", power=True)
+
+
+@pytest.mark.parametrize("seed", [37, 38])
+def test_a_store_that_lost_the_claims_themselves_is_taken_up_again(tmp_path: Path, seed: int) -> None:
+    """Right after the start the tail holds the claims of nodes: that nobody owns them fences nobody."""
+    outlived(tmp_path, "wide", 200, 0, seed, "always", power=True)
 
 
 def test_a_store_without_persistence_is_a_lost_run(tmp_path: Path) -> None:

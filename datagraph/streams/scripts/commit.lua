@@ -14,12 +14,12 @@ local record = call('HMGET', record_key, 'epoch', 'seq:' .. me, 'kind', 'status'
 if not record[1] then return missing(1, node) end
 if run == 'cancelled' then return {'FENCED', 'the run was cancelled'} end
 local kind, stored, current = record[3], tonumber(record[2] or 0), tonumber(record[1])
--- An epoch that the store does not know yet was lost by it; one that has gone up for the same owner says that something
+-- An epoch that the store does not know yet was lost by it; one that has gone up with no other owner says that something
 -- else was.
 if current < epoch then
   rewind()
   return {'REWOUND', format('epoch %d came after epoch %d', epoch, current)}
-elseif kind == 'own' and record[7] ~= me then
+elseif kind == 'own' and record[7] ~= me and record[7] ~= '' then
   return {'FENCED', format('its epoch is %s now, and not %d', record[1], epoch)}
 elseif current ~= epoch then
   return {'REWOUND', format('its epoch is %d now, and not %d', current, epoch)}

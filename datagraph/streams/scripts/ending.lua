@@ -38,7 +38,7 @@ local function rewind()
   for _, name in ipairs(cmsgpack.unpack(call('HGET', KEYS[1], 'names'))[1]) do
     local record = key('n', name)
     local found = call('HMGET', record, 'epoch', 'ranges')
-    call('HSET', record, 'epoch', format('%d', math.max(found[1] + 1, time)))
+    call('HSET', record, 'epoch', format('%d', math.max(found[1] + 1, time)), 'owner', '')
     local ranges = unpacked(found[2])
     for _, range in ipairs(ranges) do range[2], range[3] = '', 0 end
     if #ranges > 0 then call('HSET', record, 'ranges', cmsgpack.pack(ranges)) end
