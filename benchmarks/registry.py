@@ -77,6 +77,20 @@ CASES = (
         ("datagraph",),
         goal="p50 <= 0.3 ms, p99 <= 2 ms",
     ),
+    Case("chain", "a chain of 50 edges that nobody looks at", "view", "unwatched", 20_000, ("datagraph",)),
+    Case(
+        "chain-watched",
+        "the same, looked at ten times a second",
+        "view",
+        "watched",
+        20_000,
+        ("datagraph",),
+        "chain",
+        ">= 0.98",
+    ),
+    Case(
+        "looks", "ten looks a second at a quiet flow", "view", "looks", 1, ("datagraph",), goal="CPU <= 2 %", rounds=1
+    ),
     Case("start", "start of a flow, to its first result", "ours_idle", "start", 30, ("datagraph",)),
     Case("import", "import datagraph, fresh interpreter", "importing", "fresh", 11, ("datagraph",), goal="<= 150 ms"),
     Case(

@@ -29,7 +29,7 @@ PACKAGES = (
     "taskiq",
     "taskiq-redis",
 )
-_UNITS = {"_ms": "ms", "_us": "us", "_mib": "MiB", "_percent": "%"}
+_UNITS = {"_ms": "ms", "_us": "us", "_mib": "MiB", "_percent": "%", "_bytes": "bytes", "_per_second": "/s"}
 
 
 def machine() -> dict[str, Any]:

@@ -44,13 +44,13 @@ from .executors.local import LocalExecutor
 from .flow.flow import Flow
 from .flow.processor import Processor, processor
 from .flow.run import Run
-from .flow.shortcuts import attach_run, forget, recover, run, runs
+from .flow.shortcuts import attach_run, forget, load, recover, run, runs
 from .flow.supervisor import Supervisor
 from .runtime.context import Context
 from .runtime.inject import Depends
 from .runtime.io import IO
 from .runtime.retry import Retry
-from .runtime.values import OPEN, Batch, IOVal
+from .runtime.values import OPEN, Batch, IOVal, Many
 from .streams.codec import MsgpackCodec
 from .streams.signed import SignedPickle
 
@@ -78,6 +78,7 @@ __all__ = [
     "InvalidNameError",
     "LeaseHeldError",
     "LocalExecutor",
+    "Many",
     "MismatchedIOError",
     "MissingExtraError",
     "MsgpackCodec",
@@ -110,6 +111,7 @@ __all__ = [
     "__version__",
     "attach_run",
     "forget",
+    "load",
     "processor",
     "recover",
     "run",

@@ -9,7 +9,7 @@ import datagraph as dg
 from benchmarks import work
 from benchmarks.attached import attached_server
 from benchmarks.measure import Measured, Stopwatch
-from datagraph import IO
+from datagraph import IO, Many
 
 BATCH = 1000
 _totals: list[int] = []
@@ -56,10 +56,9 @@ async def sink_records(doubled: IO[work.Record]) -> None:
 
 
 @dg.processor(inputs=["raw"], outputs=["doubled"])
-async def map_batches(raw: IO[int]) -> AsyncIterator[int]:
+async def map_batches(raw: IO[int]) -> AsyncIterator[Many[int]]:
     async for values in raw.batches(BATCH):
-        for value in values:
-            yield value * 2
+        yield Many([value * 2 for value in values])
 
 
 @dg.processor(inputs=["doubled"], outputs=())

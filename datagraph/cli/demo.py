@@ -21,6 +21,7 @@ from ..flow.run import Run
 from ..flow.supervisor import Supervisor
 from ..graph.text import clean, to_text
 from ..observe.progress import progress_line
+from ..streams.embedded import end_when_idle
 from ..streams.server import Server
 from .stdlib import every_file, flow
 from .terminal import console, plain_table
@@ -81,6 +82,7 @@ def _server(url: str | None) -> Iterator[str]:
                 Supervisor.instance.detach()
             return
         with tempfile.TemporaryDirectory(prefix="datagraph-demo-") as home, Server(home, aof=False) as server:
+            end_when_idle(Path(home))  # should this process be killed
             try:
                 yield server.url
             finally:

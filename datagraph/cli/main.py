@@ -266,6 +266,31 @@ def cancel(context: typer.Context, run: RunName) -> None:
 
 
 @app.command()
+def lab(
+    directory: Annotated[Path, typer.Option("--dir", help="Where your copies of the notebooks are.")] = Path(
+        "datagraph-notebooks"
+    ),
+    port: Annotated[
+        int | None, typer.Option(min=1, max=65535, help="By default the first free one from 8888.", show_default=False)
+    ] = None,
+    browser: Annotated[bool, typer.Option("--browser/--no-browser", help="Whether to open a browser.")] = True,
+    more: Annotated[
+        list[str] | None,
+        typer.Argument(metavar="MORE", help="After --: JupyterLab's own arguments.", show_default=False),
+    ] = None,
+) -> None:
+    """Open the notebooks in JupyterLab, with your embedded server ready, until Ctrl-C.
+
+    They are copied to a directory of yours first; what is there already stays as it is.
+
+    Example: datagraph lab --no-browser --port 8899
+    """
+    from .lab import run_lab
+
+    run_lab(directory, port=port, browser=browser, more=more or ())
+
+
+@app.command()
 def server(
     directory: Annotated[Path, typer.Option("--dir", help="Where its data is; made if need be.")] = Path(
         "datagraph-data"

@@ -16,7 +16,8 @@ class NodeState:
     `busy`, `starved` and `blocked` are shares of its time over the window, working, waiting for input and waiting for
     room; they sum to 1, or are all 0 where nothing is known yet. `read` and `written` count values since the start of
     the run; `rate` is values read (for a source: written) a second. `waits_for` names the port or stream it waits for
-    right now.
+    right now. `cpu` is processor time over the same time, above 1 where calls compute side by side, None where nobody
+    knows; `loop` is the share in which it held its worker's event loop.
     """
 
     name: str
@@ -38,6 +39,8 @@ class NodeState:
     resumable: bool = True
     waits_for: str = ""
     error: str = ""
+    cpu: float | None = None
+    loop: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,8 +16,10 @@ from ..graph.check import check_name, problems, raise_all, suggest
 from ..graph.model import INPUT_PREFIX, Graph
 from ..graph.text import to_text
 from ..graph.wiring import CAPACITY, by_port, hints
+from ..observe import upstairs
 from ..runtime.inject import Overrides
 from .compile import KEEP, KEEP_RESULTS
+from .following import Follower, follow
 from .inputs import Inputs, normalise
 from .options import IfRunning
 from .processor import Processor
@@ -152,6 +154,17 @@ class Flow:
         from ..drawing.dot import digraph
 
         return digraph(self.graph)
+
+    def view(self) -> Any:
+        """The flow as it will be, live in a notebook as soon as a run of it starts; of several runs the newest.
+
+        Raises MissingExtraError where anywidget is not installed.
+        """
+        return upstairs.view(self)
+
+    def follow(self, follower: Follower) -> None:
+        """Have a bound method called with the newest run of this flow, if there is one, and with each that starts."""
+        follow(self, follower)
 
     def _repr_mimebundle_(self, include: Any = None, exclude: Any = None) -> dict[str, str]:
         from ..drawing.svg import svg

@@ -38,7 +38,7 @@ class DeadLetters(Sequence[DeadLetter]):
         self._local = local
         self._node = node
         raw = thread.call(lambda: local.session.letters(node, limit=100_000))
-        self._letters = [_read(local, node, id_, data) for id_, data in raw]
+        self._letters = [read_letter(local, node, id_, data) for id_, data in raw]
 
     def __len__(self) -> int:
         return len(self._letters)
@@ -85,7 +85,8 @@ class DeadLetters(Sequence[DeadLetter]):
         return count
 
 
-def _read(local: LocalRun, node: str, id_: str, data: Any) -> DeadLetter:
+def read_letter(local: LocalRun, node: str, id_: str, data: Any) -> DeadLetter:
+    """A dead letter as the store has it, decoded; CodecError."""
     record: dict[str, Any] = data if isinstance(data, dict) else msgspec.msgpack.decode(data)
     codec = local.session.codec.bind(f"{local.session.run}:~{node}".encode())
     values = codec.decode(record["payload"])

@@ -10,9 +10,13 @@ from typing import TYPE_CHECKING, Any
 
 import anyio
 
+from ..events.journal import Journal
+from ..events.snapshot import Snapshot
 from ..exceptions import DatagraphError, InternalError, RunCancelledError, StoreLostError
 from ..executors.base import Executor
-from ..graph.model import INPUT_PREFIX
+from ..graph.model import INPUT_PREFIX, Graph
+from ..observe.probe import Observer
+from ..observe.watch import Watcher
 from ..runtime.bridge import RuntimeThread
 from ..runtime.failure import Failure, from_report, report
 from ..runtime.feeder import Inbox, feeder, open_feeder
@@ -66,6 +70,16 @@ class LocalRun:
         self.host: Callable[[LocalRun], Awaitable[LocalRun]] | None = None
         self.waiting = 0
         self.tell: Callable[[str], None] | None = None
+        self.graph = Graph.from_dict(record.graph)
+        self._observer = Observer(self.graph)
+        self._watched = False
+        self._watcher = Watcher(
+            Journal(self.graph, run=record.id, name=record.name),
+            see=self.see,
+            over=lambda: self.record.status != "running",
+            wake=lambda: self.changed,
+            soon=thread.soon,
+        )
 
     # -- what to work on ------------------------------------------------------------------------------------------
 
@@ -108,6 +122,8 @@ class LocalRun:
                     self.note(await self.session.beat({}))
                     begun = True
                     task_status.started()
+                    if self.can_work:
+                        self.watch()  # so that the run has its history, whether somebody looks or not
                     await self._serve()
             except DatagraphError as error:
                 if not begun:
@@ -207,12 +223,27 @@ class LocalRun:
     def close(self) -> None:
         """Leave the run: what it has in the store stays."""
         self.closing = True
+        self._watched = False
+        self._watcher.close("" if self.error is None else str(self.error))
         self._scope.cancel()
 
     def leave(self, why: DatagraphError) -> None:
         """Leave the run, and tell whoever waits for it why."""
         self._fail(why)
         self.close()
+
+    # -- looking --------------------------------------------------------------------------------------------------
+
+    async def see(self) -> Snapshot:
+        """The run at this moment."""
+        return self._observer.see(await self.session.probe())
+
+    def watch(self) -> Watcher:
+        """The run's poller, at work; who only looks at a run has it from the first time that this is called."""
+        if not self._watched and not self.closing:
+            self._watched = True
+            self.thread.spawn(self._watcher.serve)
+        return self._watcher
 
     async def reopen(self) -> None:
         """The run goes on: work on it again."""

@@ -9,22 +9,30 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import anyio
 
+from ..events.journal import Journal
 from ..events.snapshot import Snapshot
 from ..exceptions import DatagraphError, UnknownIOError
 from ..graph.check import suggest
 from ..graph.model import Graph
 from ..graph.text import to_text
+from ..observe import upstairs
 from ..observe.bottleneck import Bottleneck, bottleneck
 from ..observe.frame import edges_frame, nodes_frame
 from ..observe.probe import Observer
+from ..observe.recording import Recording
 from ..runtime.bridge import RuntimeThread
 from ..runtime.failure import from_report
 from .letters import DeadLetters
 from .local import LocalRun
 from .results import RunStream
+from .subject import RunSubject
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     import pandas as pd
+
+    from ..drawing.charts import Picture
 
 Status = Literal["running", "paused", "completed", "failed", "cancelled"]
 
@@ -223,6 +231,47 @@ class Run:
             time.sleep(min(0.1, over))  # a caller's thread, never the runtime's
             snapshot = self.snapshot()
         return bottleneck(self._graph, snapshot)
+
+    @property
+    def subject(self) -> RunSubject:
+        """The run as a view sees it."""
+        return RunSubject(self._local)
+
+    def view(self) -> Any:
+        """The run, live in a notebook: what flows, what waits and why, as long as the notebook is open.
+
+        Raises MissingExtraError where anywidget is not installed.
+        """
+        return upstairs.view(self)
+
+    def history(self) -> pd.DataFrame:
+        """What was seen of the run so far, a row for each moment and each node and edge; see `Recording.history`.
+
+        A process that works on the run has looked at it twice a second since its start, any other one since it first
+        asked.
+        """
+        return self._recording().history()
+
+    def plot(self) -> Picture:
+        """The history as a picture: the fill of each edge and each node's time, over the time of the run."""
+        return self._recording().plot()
+
+    def save(self, path: str | Path) -> Path:
+        """Write what was seen so far into a file that needs no store: ``.html`` is a page to be opened anywhere, even
+        offline, ``.json`` the data; `datagraph.load` reads both.
+
+        Returns the path; ValueError for any other ending.
+        """
+        return self._recording().save(path)
+
+    def _recording(self) -> Recording:
+        return Recording(self._thread.call(self._look))
+
+    async def _look(self) -> Journal:
+        watcher = self._local.watch()
+        if watcher.snapshot is None or watcher.snapshot.status == "running":
+            await watcher.look()
+        return watcher.journal
 
     def logs(self, node: str, limit: int = 1000) -> list[str]:
         """The last lines that a node's processor printed or logged."""

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Awaitable, Callable
+from pathlib import Path
 from typing import Any, TypeVar
 
 import anyio
 import sniffio
 
+from ..observe.recording import Recording
 from ..runtime.bridge import Backend
 from ..streams.records import RunRecord
 from .flow import Flow
@@ -51,6 +53,14 @@ def recover(name: str, flow: Flow, inputs: Inputs | None = None, *, force: bool 
 def forget(name: str) -> int:
     """Delete everything that the store has of a run; the number of its keys. Raises RunNotFoundError."""
     return Supervisor.instance.forget(name)
+
+
+def load(path: str | Path) -> Recording:
+    """What ``run.save(path)`` wrote, from a ``.json`` or an ``.html`` file: it has a `view`, a `history` and a `plot`.
+
+    Raises OSError where it cannot be read, CodecError where it holds no recording.
+    """
+    return Recording.load(path)
 
 
 def run(main: Callable[..., Awaitable[R]], *args: Any, backend: Backend = "asyncio") -> R:

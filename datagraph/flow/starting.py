@@ -12,11 +12,13 @@ from ..runtime.inject import Overrides
 from ..runtime.values import OPEN
 from ..streams.records import RunRecord
 from .compile import run_id, specify
+from .following import began
 from .inputs import Inputs
 from .local import LocalRun
 from .options import IfRunning
 from .pumps import Pump
 from .run import Run
+from .subject import LONGEST_SOURCE
 
 if TYPE_CHECKING:
     from .flow import Flow
@@ -72,7 +74,7 @@ class Plan:
                 keep=self.flow.keep,
                 keep_results=self.flow.keep_results,
                 paused=self.paused,
-                meta={"stores": store.codec.name},
+                meta={"stores": store.codec.name, "sources": sources(self.flow)},
             )
         )
         local = LocalRun(supervisor.thread, store, await store.find(run), lease=supervisor.lease)
@@ -100,7 +102,13 @@ class Plan:
         if not self.attached:
             for pump in self.pumps:
                 pump.start(run)
+        began(self.flow, local)
         return run
+
+
+def sources(flow: Flow) -> dict[str, str]:
+    """The source of each processor, as far as it is at hand: kept with the run, so that any process can show it."""
+    return {p.name: p.source[:LONGEST_SOURCE] for p in flow.processors if p.bound and p.source}
 
 
 def check_settings(flow: Flow, settings: Mapping[str, Mapping[str, Any]] | None) -> Mapping[str, Mapping[str, Any]]:

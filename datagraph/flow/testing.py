@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import anyio
 
+from ..exceptions import DatagraphError
 from ..graph.model import Graph
 from ..graph.wiring import by_port
 from ..runtime.bridge import RuntimeThread, current_backend
@@ -63,10 +64,17 @@ async def _run(
             overrides=overrides,
             pace=None,
         )
+        found: dict[str, list[Any]] = {}
+        failed: Exception | None = None
         async with anyio.create_task_group() as tasks:
             await tasks.start(local.serve)
-            await local.ended()
-            run = Run(thread, local, graph)
-            found = {name: (await run[name].read_all())[0] for name in processor.outputs}
+            try:
+                await local.ended()
+                run = Run(thread, local, graph)
+                found = {name: (await run[name].read_all())[0] for name in processor.outputs}
+            except DatagraphError as error:
+                failed = error  # raised outside of the task group, which would wrap it
             local.close()
+    if failed is not None:
+        raise failed
     return found

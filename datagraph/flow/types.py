@@ -10,7 +10,7 @@ from typing import Annotated, Any, Literal, TypeVar
 
 from ..runtime.annotations import EMPTY, Unevaluated
 from ..runtime.io import IO
-from ..runtime.values import IOVal
+from ..runtime.values import IOVal, Many
 
 _UNIONS = (typing.Union, types.UnionType)
 _MANY = (
@@ -87,10 +87,13 @@ def read_type(annotation: Any) -> Any:
     return EMPTY
 
 
+_WRAPPERS = (IOVal, Many)
+
+
 def written_type(returned: Any, *, many: bool) -> Any:
     """The type of one value that is put out, given the return annotation; nothing where that does not tell.
 
-    `many` says that the function yields. An `IOVal` stands for its value.
+    `many` says that the function yields. An `IOVal` stands for its value, a `Many` for its values.
     """
     returned = plain(returned)
     if returned is EMPTY or isinstance(returned, Unevaluated):
@@ -106,9 +109,10 @@ def written_type(returned: Any, *, many: bool) -> Any:
     parts = []
     for part in _parts(returned):
         arguments = typing.get_args(part)
-        if part is IOVal or (typing.get_origin(part) is IOVal and not arguments):
+        kind = typing.get_origin(part) or part
+        if kind in _WRAPPERS and not arguments:
             return EMPTY
-        parts.append(arguments[0] if typing.get_origin(part) is IOVal else part)
+        parts.append(arguments[0] if kind in _WRAPPERS else part)
     return typing.Union[tuple(parts)]  # noqa: UP007 - made of parts that are found here
 
 

@@ -93,11 +93,25 @@ class Edge:
     target_port: str
     capacity: int | None = None
     capacity_bytes: int | None = None
+    name: str = field(init=False, repr=False, compare=False)
+    """The edge's name, unique in its graph: ``stream->node.port``."""
 
-    @property
-    def name(self) -> str:
-        """The edge's name, unique in its graph: ``stream->node.port``."""
-        return f"{self.stream}->{self.target}.{self.target_port}"
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "name", f"{self.stream}->{self.target}.{self.target_port}")
+
+
+class _Index:
+    """What is asked of a graph again and again, found once; of several nodes of one name the first."""
+
+    __slots__ = ("into", "nodes", "out_of")
+
+    def __init__(self, graph: Graph) -> None:
+        self.nodes: dict[str, Node] = {node.name: node for node in reversed(graph.nodes)}
+        self.into: dict[str, tuple[Edge, ...]] = {}
+        self.out_of: dict[str, tuple[Edge, ...]] = {}
+        for edge in graph.edges:
+            self.into[edge.target] = (*self.into.get(edge.target, ()), edge)
+            self.out_of[edge.source] = (*self.out_of.get(edge.source, ()), edge)
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,6 +126,10 @@ class Graph:
     nodes: tuple[Node, ...] = ()
     edges: tuple[Edge, ...] = ()
     name: str = ""
+    _found: _Index = field(init=False, repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "_found", _Index(self))
 
     def __iter__(self) -> Iterator[Node]:
         return iter(self.nodes)
@@ -121,10 +139,7 @@ class Graph:
 
     def node(self, name: str) -> Node:
         """The node of that name; KeyError if there is none."""
-        for node in self.nodes:
-            if node.name == name:
-                return node
-        raise KeyError(name)
+        return self._found.nodes[name]
 
     def processors(self) -> tuple[Node, ...]:
         """The nodes that do work."""
@@ -132,11 +147,11 @@ class Graph:
 
     def into(self, node: str) -> tuple[Edge, ...]:
         """The edges that end at `node`."""
-        return tuple(edge for edge in self.edges if edge.target == node)
+        return self._found.into.get(node, ())
 
     def out_of(self, node: str) -> tuple[Edge, ...]:
         """The edges that start at `node`."""
-        return tuple(edge for edge in self.edges if edge.source == node)
+        return self._found.out_of.get(node, ())
 
     def to_dict(self) -> dict[str, Any]:
         """JSON-able form."""

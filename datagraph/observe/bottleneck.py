@@ -1,43 +1,51 @@
 """Which node holds a run up, in one sentence, and never a guess.
 
 Flink calls a node that waits for room back-pressured. The culprit is the busiest node downstream of such nodes that is
-not itself held up; where nobody waits for room there is none, however busy somebody may be.
+not itself held up; where nobody waits for room there is none, however busy somebody may be. What would help it is told
+by `advice.py`.
 """
 
 from __future__ import annotations
 
+import html
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
 from ..drawing.style import RED_FROM, number, percent, seconds
 from ..events.snapshot import EdgeState, NodeState, Snapshot
-from ..graph.model import Graph, Node
-from ..graph.text import clean
+from ..graph.model import Graph
+from .advice import Advice, Setting, advise, more_room, named
 
 BLOCKED_FROM = 0.10  # of a node's time: less is the ordinary play between a writer and its reader
 WORKS_FROM = 0.50
+EACH_WAITS_FROM = 1 / 3  # of a node's time spent waiting for a writer that waits for it
+COMPUTING_FROM = 0.90  # of one processor: what the interpreter's lock leaves for its threads together
 _GONE = {"done", "failed", "cancelled", "stopped"}
+_ENDS = {"failed": "failed", "cancelled": "was cancelled"}
 
 
 @dataclass(frozen=True, slots=True)
 class Bottleneck:
     """The node that holds a run up, or None; `str` of it is the sentence.
 
-    `evidence` has what the sentence was made from: "busy", "starved" and "blocked" shares, "edge", "lag", "capacity"
-    and "fill" of its fullest input, "waiting" (share of time by writer held up), "gain" (predicted throughput with one
-    more value in flight, over that of now).
+    `evidence` has what the sentence was made from: "busy", "starved", "blocked", "cpu" and "loop" shares as in
+    `NodeState`, "edge", "lag", "capacity" and "fill" of its fullest input, "waiting" (share of time by writer held up),
+    "gain" where one is predicted. `advice` is what would help, as data.
     """
 
     node: str | None
     sentence: str
     evidence: Mapping[str, Any] = field(default_factory=dict)
+    advice: Advice = field(default_factory=Advice)
 
     def __str__(self) -> str:
         return self.sentence
 
     def _repr_mimebundle_(self, include: Any = None, exclude: Any = None) -> dict[str, str]:
-        return {"text/plain": self.sentence}
+        shown = re.sub("`([^`]*)`", r"<code>\1</code>", html.escape(self.sentence))
+        return {"text/plain": self.sentence, "text/html": f"<p>{shown}</p>"}
 
 
 def bottleneck(graph: Graph, snapshot: Snapshot) -> Bottleneck:
@@ -55,7 +63,8 @@ class _Case:
 
     def solve(self) -> Bottleneck:
         if not self.snapshot.elapsed or not any(map(_known, self.nodes.values())):
-            return Bottleneck(None, "the run has just begun: nothing is known yet" if not self.over else "")
+            over = f"the run {_ENDS.get(self.snapshot.status, 'ended')} before anything was measured"
+            return Bottleneck(None, over if self.over else "the run has just begun: nothing is known yet")
         stands = self._stands_still()
         if stands is not None:
             return stands
@@ -63,10 +72,14 @@ class _Case:
         if not held:
             return self._nothing_full()
         reached = self._downstream(held)
-        if not reached:
+        free = [name for name in reached if not _is_blocked(self.nodes[name])]
+        if not free:
             return self._held_from_outside(held)
-        culprit = max(reached, key=lambda name: self.nodes[name].busy)  # the first of equals
+        culprit = max(free, key=lambda name: self.nodes[name].busy)  # the first of equals
         state = self.nodes[culprit]
+        short = self._short_of_room(culprit, held)
+        if short is not None:
+            return short
         if state.starved > max(state.busy, state.blocked):
             return self._starved(culprit)
         return self._accuse(culprit, held)
@@ -122,8 +135,9 @@ class _Case:
                 )
         for name, state in self.work.items():
             if state.paused and state.status not in _GONE and any(edge.lag for edge in self._into(name)):
-                lag = number(max(edge.lag for edge in self._into(name)))
-                return Bottleneck(name, f"{self._name(name)} is paused: {lag} values wait for it", {"paused": True})
+                lag = max(edge.lag for edge in self._into(name))
+                wait = "1 value waits" if lag == 1 else f"{number(lag)} values wait"
+                return Bottleneck(name, f"{self._name(name)} is paused: {wait} for it", {"paused": True})
         return None
 
     def _nothing_full(self) -> Bottleneck:
@@ -138,6 +152,14 @@ class _Case:
             )
         if not name or state.busy <= 0:
             return Bottleneck(None, f"{nothing}: no bottleneck", evidence)
+        computing = self._setting(name).cpu()
+        if COMPUTING_FROM <= computing < 1.2 and self._is_one_process():
+            return Bottleneck(
+                None,
+                f"{nothing}: all nodes together compute {percent(min(computing, 1.0))} of the time, "
+                "which is all that the interpreter lets its threads do (GIL)",
+                evidence | {"computing": computing},
+            )
         said = f"{nothing}: no bottleneck; the busiest {self._was} {self._name(name)} ({percent(state.busy)})"
         grows = max(self._into(name), key=lambda edge: edge.fill, default=None)
         if grows is not None and grows.seconds_to_full and grows.lag and not self.over:
@@ -159,6 +181,37 @@ class _Case:
         verb, share = "waited" if self.over else "waits", percent(self.nodes[name].blocked)
         said = f"{self._name(name)} {verb} for room {share} of the time, but no processor holds it up"
         return Bottleneck(None, f"{said}: somebody reads from outside with hold=True, or its reader has ended")
+
+    def _short_of_room(self, name: str, held: list[str]) -> Bottleneck | None:
+        """A writer and its only reader that both wait for each other: neither is slow, what is short is room."""
+        state, inputs = self.nodes[name], self._into(name)
+        if len(inputs) != 1 or inputs[0].source not in held or state.starved < EACH_WAITS_FROM:
+            return None
+        edge, writer = inputs[0], self.nodes[inputs[0].source]
+        room = more_room(self._setting(name))
+        if writer.blocked < BLOCKED_FROM or room.kind != "capacity":
+            return None
+        first, then = self._name(writer.name), self._name(name)
+        there, wait = ("there was", "waited") if self.over else ("there is", "waits")
+        said = (
+            f"{there} too little room between {first} and {then}: {first} {wait} for room {percent(writer.blocked)} "
+            f"of the time and {then} for values {percent(state.starved)}"
+        )
+        evidence = {**_shares(state), **_edge_facts(edge), "waiting": {writer.name: writer.blocked}, "gain": room.gain}
+        return Bottleneck(None, f"{said}; {room.text}", evidence, room)
+
+    def _setting(self, name: str) -> Setting:
+        """What an advice for this node is made from; whoever is done does not take part any more."""
+        nodes = self.work if self.over else self.nodes
+        beside = {
+            each: state for each, state in nodes.items() if each != name and (self.over or state.status not in _GONE)
+        }
+        fullest = max(self._into(name), key=lambda edge: edge.fill, default=None)
+        node, state = self.graph.node(name), self.nodes[name]
+        return Setting(self.graph, node, state, fullest, beside, self._is_one_process(), self.over)
+
+    def _is_one_process(self) -> bool:
+        return self.snapshot.workers <= 1 and not self.over
 
     def _starved(self, name: str) -> Bottleneck:
         """A node that holds its writers up because another of its inputs is empty: who is slow on that side."""
@@ -199,12 +252,7 @@ class _Case:
         evidence: dict[str, Any] = _shares(state)
         if fullest is not None and not self.over and fullest.capacity is not None and fullest.lag:
             facts.append(f"its input holds {_held(fullest)}")
-            evidence |= {
-                "edge": fullest.name,
-                "lag": fullest.lag,
-                "capacity": fullest.capacity,
-                "fill": fullest.fill,
-            }
+            evidence |= _edge_facts(fullest)
         waiting = {each: self.nodes[each].blocked for each in held if each != name and self.nodes[each].blocked > 0}
         evidence["waiting"] = waiting
         if waiting:
@@ -213,42 +261,35 @@ class _Case:
             verb = "waited" if self.over else "waits"
             facts.append(f"{self._name(most)} {verb} {percent(waiting[most])} of the time")
         said = f"{self._name(name)} {self._was} the bottleneck: {', '.join(facts)}"
-        advice = self._advice(self.graph.node(name), state, evidence)
-        return Bottleneck(name, f"{said}; {advice}" if advice else said, evidence)
-
-    def _advice(self, node: Node, state: NodeState, evidence: dict[str, Any]) -> str:
-        """What could be done; concurrency helps only who waits, and nobody sees from outside whether a node does."""
-        limit = node.attrs.get("rate")
-        if isinstance(limit, int | float) and limit > 0 and state.rate >= 0.8 * limit:
-            return f"it is held to {limit:g} values a second by rate="
-        if not _can_scale(node) or state.busy < WORKS_FROM:
-            return ""
-        wanted = 2 * max(1, state.concurrency)
-        others = [
-            each.busy for each_name, each in self.nodes.items() if each_name != node.name and each_name in self.work
-        ]
-        gain = min(2 * state.busy, 1 / max(max(others, default=0.0), 0.01))
-        if gain < 1.1:
-            return ""
-        evidence |= {"gain": gain, "concurrency": wanted}
-        condition = "" if _is_apart(node) else "if it waits rather than computes, "
-        return f"{condition}with concurrency {wanted} expect about {gain:.1f} times the throughput"
+        advice = advise(self._setting(name))
+        if advice.kind != "none":
+            evidence["gain"] = advice.gain
+        return Bottleneck(name, f"{said}; {advice.text}" if advice.text else said, evidence, advice)
 
     @property
     def _was(self) -> str:
         return "was" if self.over else "is"
 
     def _name(self, name: str) -> str:
-        node = next((node for node in self.graph if node.name == name), None)
-        return f"`{clean(node.label if node is not None else name)}`"
+        return named(self.graph, name)
 
 
 def _known(state: NodeState) -> bool:
     return state.busy + state.starved + state.blocked > 0 or "lost" in state.status
 
 
+def _is_blocked(state: NodeState) -> bool:
+    """Whether it waits for room more than for anything else: who holds it up is further down."""
+    return state.blocked > max(state.busy, state.starved)
+
+
 def _shares(state: NodeState) -> dict[str, Any]:
-    return {"busy": state.busy, "starved": state.starved, "blocked": state.blocked}
+    shares = {"busy": state.busy, "starved": state.starved, "blocked": state.blocked}
+    return {**shares, "cpu": state.cpu, "loop": state.loop}
+
+
+def _edge_facts(edge: EdgeState) -> dict[str, Any]:
+    return {"edge": edge.name, "lag": edge.lag, "capacity": edge.capacity, "fill": edge.fill}
 
 
 def _held(edge: EdgeState) -> str:
@@ -257,14 +298,3 @@ def _held(edge: EdgeState) -> str:
     if capacity and edge.fill > edge.lag / capacity + 0.01:
         return f"{percent(edge.fill)} of the bytes it may"
     return f"{number(edge.lag)} of {number(capacity)}"
-
-
-def _can_scale(node: Node) -> bool:
-    """Whether several values of it may be in flight: called for each value of one input, it keeps nothing."""
-    attrs = node.attrs
-    return attrs.get("shape") == "value" and len(node.inputs) == 1 and attrs.get("state") == "none"
-
-
-def _is_apart(node: Node) -> bool:
-    """Whether it runs in processes of its own, where the interpreter's lock does not make it wait for its siblings."""
-    return "process" in str(node.attrs.get("executor") or "").lower()

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import asdict
 from typing import TYPE_CHECKING
 
+from ..events.journal import EDGE_FIELDS, NODE_FIELDS, Journal
 from ..events.snapshot import Snapshot
 from ..graph.model import OUTPUT_PREFIX
 
@@ -31,6 +32,8 @@ NODE_COLUMNS = (
     "resumable",
     "waits_for",
     "error",
+    "cpu",
+    "loop",
 )
 EDGE_COLUMNS = (
     "edge",
@@ -49,6 +52,20 @@ EDGE_COLUMNS = (
     "seconds_to_drained",
     "waiting",
     "ended",
+)
+_WHOLE = (
+    *("written", "read", "lag", "size", "capacity", "workers", "concurrency", "errors", "retries", "skipped"),
+    *("dead_letters", "version"),
+)
+_FLAGS = ("paused", "resumable", "ended")
+_TEXTS = ("kind", "name", "status", "waits_for", "error", "waiting")
+HISTORY_COLUMNS = (
+    "at",
+    "elapsed",
+    "kind",
+    "name",
+    *NODE_FIELDS,
+    *(field for field in EDGE_FIELDS if field not in NODE_FIELDS),
 )
 
 
@@ -71,3 +88,28 @@ def edges_frame(snapshot: Snapshot) -> pd.DataFrame:
     frame = pd.DataFrame(rows, columns=list(EDGE_COLUMNS))
     floats = {"seconds_to_full": "float64", "seconds_to_drained": "float64"}
     return frame.astype({"capacity": "Int64", **floats})
+
+
+def history_frame(journal: Journal) -> pd.DataFrame:
+    """One row for each recorded moment and each node ("kind" node) and edge ("kind" edge): `HISTORY_COLUMNS`.
+
+    `at` is the server's time in UTC, `elapsed` seconds since the run began; the rest as in `NodeState` and `EdgeState`,
+    missing where a node or an edge has no such thing.
+    """
+    import pandas as pd
+
+    graph = journal.graph
+    rows: list[dict[str, object]] = []
+    for tick in journal:
+        when = {"at": tick["at"], "elapsed": tick["elapsed"]}
+        for node, values in zip(graph.nodes, tick["n"], strict=True):
+            rows.append({**when, "kind": "node", "name": node.name, **dict(zip(NODE_FIELDS, values, strict=True))})
+        for edge, values in zip(graph.edges, tick["e"], strict=True):
+            rows.append({**when, "kind": "edge", "name": edge.name, **dict(zip(EDGE_FIELDS, values, strict=True))})
+    frame = pd.DataFrame(rows, columns=list(HISTORY_COLUMNS))
+    types = dict.fromkeys(HISTORY_COLUMNS, "float64")
+    types |= dict.fromkeys(_WHOLE, "Int64") | dict.fromkeys(_FLAGS, "boolean")
+    types |= dict.fromkeys(_TEXTS, "object")
+    frame = frame.astype(types)
+    frame["at"] = pd.to_datetime(frame["at"], unit="s", utc=True).dt.round("ms")
+    return frame

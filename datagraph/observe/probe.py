@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from collections import deque
 from collections.abc import Mapping
 from dataclasses import replace
@@ -18,7 +19,8 @@ WINDOW_SECONDS = 5.0
 LEAST_SECONDS = 0.5  # workers report twice a second: in less there is nothing to compare
 LOOKS = 50
 
-Times = Mapping[str, tuple[float, float, float]]
+Times = Mapping[str, tuple[float, ...]]
+_NONE = (0.0,) * 5  # seconds busy, starved, blocked, of processor time, of the event loop
 _ENDED = {"done", "failed"}
 
 
@@ -118,45 +120,53 @@ def _moved(graph: Graph, node: Node, edges: Mapping[str, tuple[int, int]]) -> in
     return sum({edge.stream: edges[edge.name][0] for edge in graph.out_of(node.name)}.values())
 
 
-def _times(facts: Mapping[str, Any]) -> tuple[float, float, float]:
-    return float(facts.get("busy", 0.0)), float(facts.get("starved", 0.0)), float(facts.get("blocked", 0.0))
+def _times(facts: Mapping[str, Any]) -> tuple[float, ...]:
+    """Seconds as in `_NONE`, NaN where nobody knows."""
+    get = facts.get
+    cpu = get("cpu")
+    return (
+        get("busy") or 0.0,
+        get("starved") or 0.0,
+        get("blocked") or 0.0,
+        math.nan if cpu is None else cpu,
+        get("loop") or 0.0,
+    )
 
 
-def _spent(now: Times, before: Times) -> tuple[float, float, float]:
+def _spent(now: Times, before: Times) -> tuple[float, ...]:
     """Seconds that all workers together spent between two looks; in all, where they spent none in between."""
-    busy = starved = blocked = 0.0
+    spent = list(_NONE)
     for worker, times in now.items():
-        earlier = before.get(worker, (0.0, 0.0, 0.0))
-        busy += max(0.0, times[0] - earlier[0])
-        starved += max(0.0, times[1] - earlier[1])
-        blocked += max(0.0, times[2] - earlier[2])
-    if busy + starved + blocked < 0.001 and before:
-        return _spent(now, {})
-    return busy, starved, blocked
+        for i, (late, early) in enumerate(zip(times, before.get(worker, _NONE), strict=True)):
+            if not late < early:  # it began anew; NaN stays NaN
+                spent[i] += late - early
+    return _spent(now, {}) if before and spent[0] + spent[1] + spent[2] < 0.001 else tuple(spent)
 
 
 def _node(graph: Graph, node: Node, probe: Probe, look: _Look, before: _Look) -> NodeState:
     record = probe.nodes.get(node.name)
     moved, seconds = look.nodes[node.name], look.at - before.at
     written = {e.stream: look.edges[e.name][0] for e in graph.out_of(node.name)}
-    state = NodeState(
-        name=node.name,
-        read=moved if node.inputs else 0,
-        written=sum(written.values()),
-        rate=rate(moved, before.nodes.get(node.name, 0), seconds),
-        concurrency=int(node.attrs.get("concurrency") or 1),
-        version=int(node.attrs.get("version") or 1),
-        paused=probe.run.status == "running" and (probe.run.paused or node.name in probe.run.paused_nodes),
-    )
+    counted: dict[str, Any] = {
+        "name": node.name,
+        "read": moved if node.inputs else 0,
+        "written": sum(written.values()),
+        "rate": rate(moved, before.nodes.get(node.name, 0), seconds),
+        "concurrency": int(node.attrs.get("concurrency") or 1),
+        "version": int(node.attrs.get("version") or 1),
+    }
     if record is None:
         streams = [probe.streams[port.stream] for port in node.inputs if port.stream in probe.streams]
         ended = bool(streams) and all(stream.ended for stream in streams)
-        return replace(state, status="done" if ended else "running" if moved else "waiting", paused=False)
+        return NodeState(status="done" if ended else "running" if moved else "waiting", **counted)
     live = {w: facts for w, facts in record.report.items() if w in probe.workers or probe.run.status != "running"}
-    busy, starved, blocked = shares(*_spent(look.times[node.name], before.times.get(node.name, {})))
+    *times, cpu, loop = _spent(look.times[node.name], before.times.get(node.name, {}))
+    busy, starved, blocked = shares(*times)
+    all_ = sum(times)
     counters = record.counters
-    return replace(
-        state,
+    return NodeState(
+        **counted,
+        paused=probe.run.status == "running" and (probe.run.paused or node.name in probe.run.paused_nodes),
         status=_status(node, record, probe),
         busy=busy,
         starved=starved,
@@ -169,6 +179,8 @@ def _node(graph: Graph, node: Node, probe: Probe, look: _Look, before: _Look) ->
         resumable=_resumable(node, record, probe),
         waits_for="" if record.status in _ENDED else _waits_for(live),
         error=_message(record.error),
+        cpu=cpu / all_ if all_ and not math.isnan(cpu) else None,
+        loop=loop / all_ if all_ else 0.0,
     )
 
 
@@ -206,19 +218,26 @@ def _edge(graph: Graph, edge: Edge, probe: Probe, look: _Look, before: _Look) ->
     stream = probe.streams.get(edge.stream)
     reader = stream.readers.get((edge.target, edge.target_port)) if stream is not None else None
     into, out = rate(written, then[0], seconds), rate(read, then[1], seconds)
-    state = EdgeState(
-        edge.name, edge.stream, edge.source, edge.target, written=written, read=read, rate_in=into, rate_out=out
-    )
+    counted: dict[str, Any] = {
+        "name": edge.name,
+        "stream": edge.stream,
+        "source": edge.source,
+        "target": edge.target,
+        "written": written,
+        "read": read,
+        "rate_in": into,
+        "rate_out": out,
+    }
     if stream is None:
-        return replace(state, capacity=edge.capacity)
+        return EdgeState(capacity=edge.capacity, **counted)
     if reader is None:
-        return replace(state, ended=stream.ended, waiting="closed" if stream.ended else "")
+        return EdgeState(ended=stream.ended, waiting="closed" if stream.ended else "", **counted)
     lag, size = written - read, max(0, stream.size - reader.size) if written > read else 0
     holds = reader.hold == "hold"
     full = fill(lag, reader.capacity, size, reader.capacity_bytes) if holds else 0.0
     goes_on = probe.run.status == "running" and not probe.run.paused
-    return replace(
-        state,
+    return EdgeState(
+        **counted,
         lag=lag,
         size=size,
         capacity=reader.capacity if holds or (reader.hold == "free" and edge.capacity is not None) else None,
@@ -243,6 +262,8 @@ def _waiting(edge: Edge, stream: StreamRecord, reader: ReaderRecord, probe: Prob
 
 def _held(stream: StreamRecord, reader: ReaderRecord) -> bool:
     """Whether no holding reader of the stream leaves less room than this one."""
+    if len(stream.readers) == 1:
+        return True
 
     def room(one: ReaderRecord) -> tuple[int, int]:
         return one.cursor + one.capacity, one.size + one.capacity_bytes

@@ -12,20 +12,25 @@ _RANK = ("paused", "blocked", "starved")
 class Clock:
     """Cumulative seconds of one node in this process; busy is what is left of the time that has passed.
 
-    A node's function and its writer may wait at once: such a moment counts once, as blocked.
+    A node's function and its writer may wait at once: such a moment counts once, as blocked. While one of `lanes` calls
+    waits for values and others work, such a moment is busy in their proportion.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, lanes: int = 1) -> None:
+        self.lanes = lanes
+        self._working = 0
         self.began = monotonic()
         self._since = self.began
+        self.needs = (0, 0)  # values and bytes that must find room together, where it waits for room
         self._spent = dict.fromkeys((*_RANK, "busy"), 0.0)
         self._waits: dict[str, list[str]] = {kind: [] for kind in _RANK}
 
     @property
     def waits_for(self) -> str:
-        """What the node waits for: ``room:<stream>``, ``values:<port>,...``, "resume", or "" while it works."""
+        """What it waits for: ``room:<stream>``, ``values:<port>,...``, "turn", "resume"; "" while it works."""
         kind = self._kind()
-        return self._waits[kind][-1] if kind != "busy" else ""
+        works = kind == "busy" or (kind == "starved" and self._working)
+        return "" if works else self._waits[kind][-1]
 
     @contextmanager
     def starved(self, *ports: str) -> Iterator[None]:
@@ -40,10 +45,27 @@ class Clock:
             yield
 
     @contextmanager
+    def behind(self) -> Iterator[None]:
+        """Time in here a worker waits for another of the same node to commit what comes before."""
+        with self._waiting("blocked", "turn"):
+            yield
+
+    @contextmanager
     def paused(self) -> Iterator[None]:
         """Time in here does not count at all."""
         with self._waiting("paused", "resume"):
             yield
+
+    @contextmanager
+    def working(self) -> Iterator[None]:
+        """Time in here one of the lanes has values to work on."""
+        self._tick()
+        self._working += 1
+        try:
+            yield
+        finally:
+            self._tick()
+            self._working -= 1
 
     @contextmanager
     def _waiting(self, kind: str, what: str) -> Iterator[None]:
@@ -65,7 +87,10 @@ class Clock:
 
     def _tick(self) -> None:
         now = monotonic()
-        self._spent[self._kind()] += now - self._since
+        passed, kind = now - self._since, self._kind()
+        working = passed * self._working / self.lanes if kind == "starved" else 0.0
+        self._spent[kind] += passed - working
+        self._spent["busy"] += working
         self._since = now
 
     def totals(self) -> tuple[float, float, float]:

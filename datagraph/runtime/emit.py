@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from .outlet import Outlet
-from .values import IOVal
+from .values import IOVal, Many
 
 
 def spread(
@@ -22,6 +22,7 @@ def spread(
     if (
         len(outlets) == 1
         and IOVal not in kinds
+        and Many not in kinds
         and type(skip) not in kinds
         and (none_is_value or type(None) not in kinds)
     ):
@@ -30,5 +31,14 @@ def spread(
     for item in results:
         if item is skip or (item is None and not none_is_value):
             continue
-        outlet = find(item)
-        outlet.buffer.append(item.value if item.__class__ is IOVal else item)
+        put(item, find(item))
+
+
+def put(item: Any, outlet: Outlet) -> None:
+    """Append what a function put out to the buffer of the outlet that it is for."""
+    if item.__class__ is IOVal:
+        outlet.buffer.append(item.value)
+    elif item.__class__ is Many:
+        outlet.buffer.extend(item.values)
+    else:
+        outlet.buffer.append(item)

@@ -17,13 +17,15 @@ import anyio
 
 from ..exceptions import MismatchedIOError, UnknownIOError
 from ..streams.text import short
+from .emit import put
 from .io import IO, Reader, not_seen
 from .node import Node
-from .outlet import GATHER, Mark, Outlet
+from .outlet import FRAME_BYTES, GATHER, Mark, Outlet, merge
 from .port import Port
 from .threads import in_loop, in_thread
-from .values import IOVal
+from .values import IOVal, Many
 
+_NAMED = {IOVal, Many}
 Pressed = Callable[[Outlet], Coroutine[Any, Any, bool]]
 
 
@@ -32,7 +34,7 @@ async def pump(items: Any, only: Outlet | None, find: Callable[[Any], Outlet], p
     if only is None:
         async for item in items:
             outlet = find(item)
-            outlet.buffer.append(item.value)
+            put(item, outlet)
             if len(outlet.buffer) >= outlet.limit and await pressed(outlet):
                 return
         return
@@ -44,6 +46,8 @@ async def pump(items: Any, only: Outlet | None, find: Callable[[Any], Outlet], p
             if item.name != name:
                 find(item)
             append(item.value)
+        elif item.__class__ is Many:
+            put(item, find(item))
         else:
             append(item)
         if len(buffer) >= only.limit and await pressed(only):
@@ -62,8 +66,8 @@ async def pour(values: Iterable[Any], outlet: Outlet, pressed: Pressed, most: in
 def pump_in_thread(items: Any, only: Outlet | None, find: Callable[[Any], Outlet], pressed: Pressed) -> None:
     """The same for a plain generator, in a worker thread."""
     for item in items:
-        outlet = only if only is not None and item.__class__ is not IOVal else find(item)
-        outlet.buffer.append(item.value if item.__class__ is IOVal else item)
+        outlet = only if only is not None and item.__class__ not in _NAMED else find(item)
+        put(item, outlet)
         if len(outlet.buffer) >= outlet.limit and in_loop(pressed, outlet):
             return
 
@@ -76,7 +80,7 @@ class StreamNode(Node):
         self._readers: list[Reader] = []
         self._asking = 0
         self._automatic = True
-        self._pending: Mark | None = None
+        self._pending: list[Mark] = []
         self._last: tuple[list[int], list[int]] | None = None
         self._chunk = 16
         self._given_at = 0.0
@@ -104,18 +108,17 @@ class StreamNode(Node):
                 with closing(call(*streams)) as items:
                     pump_in_thread(items, only, self._find, self._pressed)
 
-            await in_thread(self.engine.threads, work)
+            await in_thread(self.engine.threads, self.meter.call, work)
         else:
             if flavour == "coroutine":
                 result = await call(*streams)
             else:
-                result = await in_thread(self.engine.threads, call, *streams)
+                result = await in_thread(self.engine.threads, self.meter.call, call, *streams)
             if result is not None:
-                outlet = self._find(result)
-                outlet.buffer.append(result.value if result.__class__ is IOVal else result)
+                put(result, self._find(result))
 
     def _reset(self) -> None:
-        self._readers, self._pending, self._last = [], None, None
+        self._readers, self._pending, self._last = [], [], None
         self._asking, self._automatic = 0, True
         codec = self.session.codec
         self._seen = {port: codec.decode_value(data) for port, data in self.record.looked.items()}
@@ -130,13 +133,13 @@ class StreamNode(Node):
             self.scope.deadline = inf
         if reader not in self._readers:
             self._readers.append(reader)
-            self.arbitrary = self.arbitrary or not reader.repeatable
+            self.arbitrary = self._automatic and (self.arbitrary or not reader.repeatable)
         if self.threaded:
             self._learn_pace()
         self._asking += 1
         try:
             if self._asking > 1:
-                self._automatic = False
+                self._automatic = self.arbitrary = False
             if self._automatic and not any(other.in_hand for other in self._readers):
                 self._note()
             await self.writer.breathe()
@@ -159,7 +162,8 @@ class StreamNode(Node):
         if self.work.timeout is not None or self.work.rate is not None:
             return 1
         if self.arbitrary:
-            return max(1, min([16, *(outlet.capacity // 4 for outlet in self.outlets if outlet.capacity)]))
+            by_bytes = [int(FRAME_BYTES / outlet.average) for outlet in self.outlets if outlet.average]
+            return max(1, min([16, *by_bytes, *(o.capacity // 4 for o in self.outlets if o.capacity)]))
         return self._chunk if self.threaded else GATHER
 
     async def looked(self, port: Port, value: Any) -> None:
@@ -199,10 +203,12 @@ class StreamNode(Node):
         if self._last is None and not any(totals) and not any(positions):
             return
         self._last = (totals, positions)
-        letters = self._letters()
         reads = [port.advance(port.position) for port in self.ports.values()]
-        before = self._pending.letters if self._pending is not None else []
-        self._pending = Mark(totals, reads, self.saved_state(), before + letters)
+        mark = Mark(totals, reads, self.saved_state(), self._letters())
+        if self._pending and not self.arbitrary:
+            self._pending = [merge(self._pending[0], mark)]
+        else:
+            self._pending.append(mark)
 
     def _letters(self) -> list[Any]:
         letters: list[Any] = []
@@ -214,12 +220,22 @@ class StreamNode(Node):
         return letters
 
     def mark(self, limit: int) -> Mark | None:
-        mark, self._pending = self._pending, None
-        return mark
+        """The newest safe point; where only whole ones are stored, the newest of which all fits; one at least."""
+        found = None
+        while self._pending and (found is None or not self.arbitrary or self._is_within(limit, self._pending[0])):
+            mark = self._pending.pop(0)
+            found = mark if found is None else merge(found, mark)
+        return found
+
+    def _is_within(self, limit: int, mark: Mark) -> bool:
+        return all(total - o.gone <= limit for total, o in zip(mark.totals, self.outlets, strict=True))
 
     def final(self, limit: int) -> Mark | None:
-        mark, self._pending = self._pending, None
-        letters = (mark.letters if mark is not None else []) + self._letters()
+        if self.arbitrary and (mark := self.mark(limit)) is not None:
+            mark.more = True
+            return mark
+        letters = [letter for mark in self._pending for letter in mark.letters] + self._letters()
+        self._pending = []
         for reader in self._readers:
             reader.recall()
         if self.closing and self.work.sheds:
@@ -260,7 +276,7 @@ class StreamNode(Node):
 def find_outlet(node: Node, item: Any) -> Outlet:
     """The outlet that an item is for; UnknownIOError, MismatchedIOError."""
     names = node.work.outputs
-    if item.__class__ is IOVal:
+    if item.__class__ is IOVal or (item.__class__ is Many and item.name is not None):
         for outlet in node.outlets:
             if outlet.stream == item.name:
                 return outlet

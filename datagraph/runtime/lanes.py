@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable
-from contextlib import AsyncExitStack
+from contextlib import AsyncExitStack, nullcontext
 from contextvars import ContextVar
 from time import monotonic
 from typing import Any
@@ -46,26 +46,30 @@ class ValueNode(Node):
         self._ended = False
         self._reported: list[int] = []
         self._letters: list[Any] = []
+        self._restored: list[tuple[str, int, int]] = []
         self._call: Callable[..., Any]
         work = self.work
+        self._at_work: Callable[..., Any] = self.clock.working if work.concurrency > 1 else nullcontext
         self._many = work.flavour in {"asyncgen", "generator"}
         self._zipped = work.shape == "value" and len(work.inputs) > 1
+        self._in_order = work.ordered
+        self.arbitrary = not work.ordered
         self._careful = work.timeout is not None or work.rate is not None or self._many or work.uses_context
 
     async def drive(self, stack: AsyncExitStack) -> None:
         self._window.clear()
-        self._ended, self._reported, self._letters = False, [], []
-        if not self.work.ordered and self.record.state is not None:
-            port = self.ports[self.work.inputs[0][0]]
-            for start, stop in self.session.codec.decode_value(self.record.state):
-                port.bad.update(dict.fromkeys(range(start, stop), b""))
+        self._ended, self._reported, self._letters, self._restored = False, [], [], []
+        if not self._in_order and self.record.state is not None:
+            for name, start, stop in self.session.codec.decode_value(self.record.state):
+                self.ports[name].bad.update(dict.fromkeys(range(start, stop), b""))
+                self._restored.append((name, start, stop))
         self._call = self._adapt(await self.work.prepare(stack, self.context))
         if self.work.wait:
             for port in self.ports.values():
                 await self.until_complete(port)
         async with anyio.create_task_group() as lanes:
             for _ in range(self.work.concurrency):
-                lanes.start_soon(self._lane)
+                lanes.start_soon(self.meter.run, self._lane)
 
     def _adapt(self, call: Callable[..., Any]) -> Callable[..., Any]:
         if self._zipped:
@@ -86,13 +90,14 @@ class ValueNode(Node):
                 return
             began = monotonic()
             waited = self._waited()
-            while True:
-                await self._work(slot)
-                if slot.done:
-                    break
-                slot.recall()
-                await self._breathe()
-                slot.go_on()
+            with self._at_work():
+                while True:
+                    await self._work(slot)
+                    if slot.done:
+                        break
+                    slot.recall()
+                    await self._breathe()
+                    slot.go_on()
             self._learn(slot, monotonic() - began - (self._waited() - waited))
             self._moved()
             self._tell()
@@ -103,8 +108,7 @@ class ValueNode(Node):
         finished.set()
 
     def _waited(self) -> float:
-        _, starved, blocked = self.clock.totals()
-        return starved + blocked
+        return self.clock.totals()[2]  # whoever has values does not starve, whatever other lanes do
 
     def _learn(self, slot: Slot, spent: float) -> None:
         per_value = max(0.0, spent) / max(1, slot.stop - slot.start)
@@ -130,7 +134,7 @@ class ValueNode(Node):
 
     async def _bounded(self) -> None:
         """A window is not endless: one very slow value does not make the others run far ahead."""
-        while sum(len(slot.results) - slot.collected for slot in self._window) >= GATHER and self.work.ordered:
+        while sum(len(slot.results) - slot.collected for slot in self._window) >= GATHER and self._in_order:
             finished = self._slot_finished
             self._tell()
             await finished.wait()
@@ -197,7 +201,7 @@ class ValueNode(Node):
                         slot.results.append(await self._try(slot, value))
                         self._tell()
                 elif self.threaded:
-                    await anyio.to_thread.run_sync(self._in_thread, slot, limiter=self.engine.threads)
+                    await anyio.to_thread.run_sync(self.meter.call, self._in_thread, slot, limiter=self.engine.threads)
                 else:
                     await self._in_loop(slot)
             except GivenUp:
@@ -249,7 +253,7 @@ class ValueNode(Node):
                 return [item async for item in self._call(value)]
             call = self._call if flavour == "function" else lambda v: list(self._call(v))
             return await anyio.to_thread.run_sync(
-                call, value, limiter=self.engine.threads, abandon_on_cancel=timeout is not None
+                self.meter.call, call, value, limiter=self.engine.threads, abandon_on_cancel=timeout is not None
             )
 
     async def _after(self, slot: Slot, index: int, value: Any, error: Exception) -> Any:
@@ -311,6 +315,9 @@ class ValueNode(Node):
         return self._collect(limit)
 
     def final(self, limit: int) -> Mark | None:
+        if self.arbitrary and (mark := self._collect(limit)) is not None:
+            mark.more = True
+            return mark
         return self._collect(2**53, last=True)  # whatever the room: with anything left out it were not the last
 
     def _collect(self, limit: int, *, last: bool = False) -> Mark | None:
@@ -319,7 +326,7 @@ class ValueNode(Node):
         for slot in list(window):
             if slot.collected < len(slot.results):
                 limit -= self._collect_slot(slot, limit)
-            if self.work.ordered and not (slot.done and slot.collected == len(slot.results)):
+            if self._in_order and not (slot.done and slot.collected == len(slot.results)):
                 break
             if limit <= 0:
                 break
@@ -333,7 +340,7 @@ class ValueNode(Node):
         self._reported = [*positions, *totals]
         self._moved()
         letters, self._letters = self._letters, []
-        return self._made(Mark(totals, reads, self._ahead(), letters))
+        return self._made(Mark(totals, reads, self._ahead(reads), letters))
 
     def _made(self, mark: Mark) -> Mark | None:
         return mark
@@ -363,12 +370,14 @@ class ValueNode(Node):
     def _start_in(self, slot: Slot, port: Port) -> int:
         return slot.start + (port.position - slot.ports[0].position if port is not slot.ports[0] else 0)
 
-    def _ahead(self) -> bytes | None:
-        """Unordered: what was collected beyond the first gap, so that a restart leaves it out."""
-        if self.work.ordered:
+    def _ahead(self, reads: list[Advance]) -> bytes | None:
+        """Unordered: what was collected beyond the first gap, now or before, so that a restart leaves it out."""
+        if self._in_order:
             return self.saved_state()
-        spans = [[slot.start, slot.position()] for slot in self._window if slot.collected]
-        return self.session.codec.encode_value(spans)
+        upto = {read.port: read.cursor for read in reads}
+        self._restored = [span for span in self._restored if span[2] > upto[span[0]]]
+        spans = [(slot.ports[0].name, slot.start, slot.position()) for slot in self._window if slot.collected]
+        return self.session.codec.encode_value(self._restored + spans)
 
     def _emit(self, results: list[Any]) -> None:
         if self._many:

@@ -24,6 +24,7 @@ from ..streams.text import short
 from .clock import Clock
 from .context import Context
 from .failure import Failure, GivenUp, leading, not_resumable, report
+from .meter import Meter
 from .outlet import Mark, Outlet
 from .port import Hub, Port
 from .sides import Delivery
@@ -83,7 +84,8 @@ class Node:
         self.work = work
         self.name = work.name
         self.session = session
-        self.clock = Clock()
+        self.clock = Clock(work.concurrency)
+        self.meter = Meter()
         self.settings: dict[str, Any] = dict(work.settings)
         self.status = "waiting"
         self.threaded = work.threaded
@@ -211,12 +213,12 @@ class Node:
             async with AsyncExitStack() as stack, anyio.create_task_group() as tasks:
                 self._open()
                 self.engine.opened(self, self.record)
-                tasks.start_soon(self.writer.run)
+                tasks.start_soon(self.meter.run, self.writer.run)
                 with anyio.CancelScope() as self.scope:
                     if self.closing:  # it was told to stop before it began, or between two attempts
                         self.scope.cancel()
                     await self.engine.gate(self)
-                    await self.drive(stack)
+                    await self.meter.run(self.drive, stack)
                 if self.scope.cancelled_caught and not self.closing:
                     raise TimeoutError(f"{self.name!r} took longer than its timeout of {self.work.timeout} s")
                 await self.writer.finish(self.final)

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from ..exceptions import CodecError
 from ..streams.codec import Codec
 from ..streams.records import Advance, NodeRecord, Room
 
@@ -15,10 +16,18 @@ FULL = 2 * GATHER
 """The values in one stream's buffer at which its node waits; a chunk that is answered value by value fits below it."""
 _UNKNOWN = 16
 """The values that gather before anything is known of the stream's capacity."""
+WHOLE = 25 * FULL
+"""The same for a node that stores safe points whole only (see `Outlet.whole`)."""
+WHOLE_BYTES = 32 * 2**20
+"""The most bytes of a frame that must not be cut: half of what an edge holds."""
 FRAME_BYTES = 64 * 1024
 """About the most bytes of a frame of several values. Larger ones cost more a value, not less: what is decoded of them
 no longer fits the processor's cache, and the allocator takes and returns whole arenas for each (measured: 160-byte
 records 2.7 us a value through the codec in frames of 250, 7.7 us in frames of 4,000)."""
+
+
+Sheaf = tuple[int, Any, int, int]
+"""Values about to be written: how many, the payload, its bytes, and the checksum of all since the resume point."""
 
 
 class Outlet:
@@ -37,11 +46,13 @@ class Outlet:
         "full",
         "gone",
         "limit",
+        "local",
         "room",
         "room_size",
         "skip",
         "step",
         "stream",
+        "whole",
     )
 
     def __init__(self, stream: str, record: NodeRecord, codec: Codec) -> None:
@@ -54,12 +65,14 @@ class Outlet:
         self.base = record.lengths.get(stream, 0)
         self.room = 0
         self.enough = 1
+        self.local = False
         self.room_size = 0
         self.count = 0
         self.checksum = 0
         self.average = 0.0
         self.capacity = 0
         self.full = _UNKNOWN
+        self.whole = False
         self.skip, self.expected = record.marks.get(stream, (0, 0))
 
     def total(self) -> int:
@@ -72,10 +85,41 @@ class Outlet:
         self.gone += count
         self.count += count
 
+    def keep_whole(self) -> None:
+        """What lies between two safe points must be stored in one commit, so the buffer has to hold all of it."""
+        if not self.whole:
+            self.whole = True
+            self._fit()
+
     def weigh(self, average: float) -> None:
         """A value takes so many bytes, of late: the buffer holds two frames."""
         self.average = average
         self._fit()
+
+    def encode(self, count: int, node: str) -> Any:
+        """The first `count` values as the store takes them; a CodecError says whose they are."""
+        try:
+            return self.codec.encode(self.buffer[:count])
+        except CodecError as error:
+            error.add_note(f"in {node!r}, writing to the stream {self.stream!r}")
+            raise
+
+    def sheaf(self, want: int, *, whole: bool, shared: bool, node: str) -> Sheaf:
+        """What is written of `want` values: fewer where they are more bytes than a frame should have, or find room."""
+        count = want
+        if not count:
+            return 0, None, 0, self.checksum
+        if self.average and count * self.average > FRAME_BYTES and not whole:
+            count = max(1, int(FRAME_BYTES / self.average))
+        payload = self.encode(count, node)
+        size = self.codec.size(payload)
+        most = WHOLE_BYTES if whole else max(min(self.room_size, 4 * FRAME_BYTES), 1)
+        while size > most and count > 1 and not shared:
+            count = max(1, min(count - 1, int(count * most / size)))
+            payload = self.encode(count, node)
+            size = self.codec.size(payload)
+        self.weigh(size / count)
+        return count, payload, size, self.codec.checksum(payload, self.checksum)
 
     def bound(self, capacity: int) -> None:
         """The stream takes so many values at a time: the buffer holds twice that."""
@@ -84,6 +128,9 @@ class Outlet:
             self._fit()
 
     def _fit(self) -> None:
+        if self.whole:
+            self.full = max(1, min(WHOLE, int(WHOLE_BYTES / self.average) if self.average else WHOLE))
+            return
         by_bytes = int(2 * FRAME_BYTES / self.average) if self.average else FULL
         self.full = max(1, min(FULL, by_bytes, 2 * self.capacity if self.capacity else _UNKNOWN))
 
@@ -95,7 +142,7 @@ class Outlet:
 @dataclass(slots=True)
 class Mark:
     """A safe point: what had come into each buffer (`Outlet.total`) when all that was read was finished, and how far
-    the readers were; of a claimed range, which began at `since`, how far it is finished.
+    the readers were; of a claimed range, which began at `since`, how far it is finished. `more`: never the last one.
     """
 
     totals: list[int]
@@ -106,6 +153,7 @@ class Mark:
     claim: int | None = None
     upto: int = 0
     since: int = 0
+    more: bool = False
 
 
 def added(one: Mapping[str, int], other: Mapping[str, int]) -> dict[str, int]:
@@ -117,4 +165,4 @@ def merge(old: Mark, new: Mark) -> Mark:
     """A later safe point takes an earlier one in that was not committed yet."""
     counters = added(old.counters, new.counters)
     letters = old.letters + new.letters
-    return Mark(new.totals, new.reads, new.state, letters, counters, new.claim, new.upto, new.since)
+    return Mark(new.totals, new.reads, new.state, letters, counters, new.claim, new.upto, new.since, new.more)

@@ -7,6 +7,7 @@ the last one ends the run. No end marks are counted.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 
 from ..streams.records import Probe
@@ -30,10 +31,12 @@ def closed_set(probe: Probe) -> frozenset[str]:
         for facts in record.report.values():
             kind, _, what = str(facts.get("waits", "")).partition(":")
             if kind == "room" and what in probe.streams:
-                others = _leave_no_room(probe, what)
+                others = {reader[0] for reader in _leave_no_room(probe, what, facts.get("needs", (1, 1)))}
                 blocked.add(spec.name)
             elif kind == "values":
                 others = _owe_values(probe, writers, [streams.get(port, port) for port in what.split(",")])
+            elif kind == "turn":  # for another worker of the same node
+                continue
             else:
                 others = set()
             if not others:
@@ -51,13 +54,18 @@ def closed_set(probe: Probe) -> frozenset[str]:
     return frozenset(waits) if blocked & waits.keys() else frozenset()
 
 
-def _leave_no_room(probe: Probe, stream: str) -> set[str]:
-    """The nodes whose unread values fill the stream."""
-    return {
-        node
-        for (node, _), reader in probe.streams[stream].readers.items()
-        if reader.hold == "hold" and reader.cursor + reader.capacity <= probe.streams[stream].length
-    }
+def _leave_no_room(probe: Probe, name: str, needs: Sequence[int]) -> list[tuple[str, str]]:
+    """The readers of whose capacity less is free than a writer needs (values, bytes)."""
+    stream = probe.streams[name]
+    return [
+        key
+        for key, reader in stream.readers.items()
+        if reader.hold == "hold"
+        and (
+            reader.cursor + reader.capacity < stream.length + max(1, needs[0])
+            or reader.size + reader.capacity_bytes < stream.size + max(1, needs[1])
+        )
+    ]
 
 
 def _owe_values(probe: Probe, writers: Mapping[str, str], streams: Sequence[str]) -> set[str]:
@@ -70,19 +78,28 @@ def _owe_values(probe: Probe, writers: Mapping[str, str], streams: Sequence[str]
     return owing
 
 
-def smallest_full_edge(probe: Probe, among: frozenset[str]) -> tuple[tuple[str, str], int] | None:
-    """The full edge of the least capacity between nodes of a closed set, as ((node, port), capacity)."""
+def smallest_full_edge(probe: Probe, among: frozenset[str]) -> tuple[tuple[str, str], int, int] | None:
+    """The full edge of the least capacity between nodes of a closed set: (node, port), capacity, what it should be.
+
+    Parks doubles; where a writer needs room for several values at once that may not do.
+    """
     edges = []
     for spec in probe.run.nodes:
         if spec.name not in among:
             continue
-        for name in spec.outputs:
-            stream = probe.streams[name]
-            for reader, record in stream.readers.items():
-                full = record.hold == "hold" and record.cursor + record.capacity <= stream.length
-                if full and reader[0] in among:
-                    edges.append((record.capacity, reader))
+        for facts in probe.nodes[spec.name].report.values():
+            kind, _, name = str(facts.get("waits", "")).partition(":")
+            if kind != "room" or name not in spec.outputs:
+                continue
+            stream, needs = probe.streams[name], facts.get("needs", (1, 1))
+            for key in _leave_no_room(probe, name, needs):
+                if key[0] in among:
+                    reader = stream.readers[key]
+                    waiting = stream.length - reader.cursor, stream.size - reader.size
+                    by_values = (waiting[0] + needs[0]) / reader.capacity
+                    by_bytes = (waiting[1] + needs[1]) / reader.capacity_bytes
+                    edges.append((reader.capacity, key, math.ceil(reader.capacity * max(2.0, by_values, by_bytes))))
     if not edges:
         return None
-    capacity, reader = min(edges)
-    return reader, capacity
+    capacity, key, grown = min(edges)
+    return key, capacity, grown

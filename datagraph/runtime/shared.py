@@ -22,6 +22,7 @@ class SharedNode(ValueNode):
 
     def __init__(self, *args: Any) -> None:
         super().__init__(*args)
+        self._in_order, self.arbitrary = True, False  # within a range: how far it is done is one number
         self._range: Range | None = None
 
     async def drive(self, stack: AsyncExitStack) -> None:

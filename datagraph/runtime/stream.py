@@ -28,6 +28,7 @@ from .work import Work
 
 _UNBOUNDED = 2**53
 _THREADS = 64
+_SPENT = ("busy", "starved", "blocked", "cpu", "loop")
 
 
 class StreamEngine:
@@ -341,33 +342,34 @@ class StreamEngine:
         edge = smallest_full_edge(probe, waiting)
         if edge is None:
             return
-        (reader, port), capacity = edge
-        if await self.session.grow(reader, port, capacity, 2 * capacity):
-            self.held(reader, port, "hold", 2 * capacity)
+        (reader, port), capacity, grown = edge
+        if await self.session.grow(reader, port, capacity, grown):
+            self.held(reader, port, "hold", grown)
             streams = {read: stream for spec in probe.run.nodes if spec.name == reader for read, stream in spec.inputs}
             await self.session.tell(
-                relieved(self.session.run, reader, streams.get(port, port), capacity, 2 * capacity, waiting)
+                relieved(self.session.run, reader, streams.get(port, port), capacity, grown, waiting)
             )
-            self._log(reader).add(f"a deadlock was relieved: the capacity of {reader}.{port} is {2 * capacity} now")
+            self._log(reader).add(f"a deadlock was relieved: the capacity of {reader}.{port} is {grown} now")
 
     # -- telling --------------------------------------------------------------------------------------------------
 
     def report(self) -> dict[str, dict[str, Any]]:
-        """What each node here spent its time on, in seconds so far, and what it waits for."""
+        """What each node here spent its time on, in seconds so far (`Clock`, `Meter`), and what it waits for."""
         report: dict[str, dict[str, Any]] = {}
         waits: dict[str, list[str]] = {}
         for node in self.nodes:
             busy, starved, blocked = node.clock.totals()
             mine = report.setdefault(
                 node.name,
-                {"busy": 0.0, "starved": 0.0, "blocked": 0.0, "workers": 0, "waits": "", "status": node.status},
+                {**dict.fromkeys(_SPENT, 0.0), "workers": 0, "waits": "", "status": node.status},
             )
-            mine["busy"] += busy
-            mine["starved"] += starved
-            mine["blocked"] += blocked
+            for kind, spent in zip(_SPENT, (busy, starved, blocked, node.meter.cpu(), node.meter.loop), strict=True):
+                mine[kind] += spent
             mine["workers"] += 1
             waits.setdefault(node.name, []).append(node.clock.waits_for)
             mine["concurrency"] = node.work.concurrency
+            needs = node.clock.needs if waits[node.name][-1].startswith("room:") else (0, 0)
+            mine["needs"] = max(mine.get("needs", (0, 0)), needs)
         for name, each in waits.items():  # a node waits where all its workers do, and for room where one does
             report[name]["waits"] = "" if "" in each else min(each, key=lambda one: not one.startswith("room:"))
         return report

@@ -1,7 +1,8 @@
-"""The words a processor's function is written with: `IOVal`, `Batch` and `OPEN`."""
+"""The words a processor's function is written with: `IOVal`, `Many`, `Batch` and `OPEN`."""
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any, Generic, TypeVar
 
@@ -19,6 +20,26 @@ class IOVal(msgspec.Struct, Generic[T], frozen=True, gc=False):
 
     name: str
     value: T
+
+
+class Many(Generic[T]):
+    """Several values for one stream, put out at once: ``yield Many(values)`` instead of a `yield` for each.
+
+    With ``IO.batches`` this takes the interpreter's cost per value away. `name` says which stream, where a processor
+    has several outputs. The reader sees single values, as always.
+
+    >>> Many(x * 2 for x in range(3)).values
+    [0, 2, 4]
+    """
+
+    __slots__ = ("name", "values")
+
+    def __init__(self, values: Iterable[T], name: str | None = None) -> None:
+        self.values = values if isinstance(values, list) else list(values)
+        self.name = name
+
+    def __repr__(self) -> str:
+        return f"Many({len(self.values)} values)" if self.name is None else f"Many({self.name!r}, {len(self.values)})"
 
 
 @dataclass(frozen=True, slots=True)

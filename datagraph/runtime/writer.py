@@ -10,23 +10,21 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from time import monotonic
-from typing import Any
 
 import anyio
 from anyio.lowlevel import checkpoint
 
-from ..exceptions import CodecError, NonDeterministicError
+from ..exceptions import NonDeterministicError
 from ..streams.records import Commit, Committed, Frame, NodeRecord, Write
 from ..streams.store import Session
 from .clock import Clock
 from .io import wait_any
 from .lifecycle import dead_lettered
-from .outlet import FRAME_BYTES, GATHER, Mark, Outlet, added, merge
+from .outlet import FRAME_BYTES, GATHER, Mark, Outlet, Sheaf, added, merge
 from .sides import Delivery, Source
 
 _HURRY = 0.0005
 _LOOK_FOR_DEADLOCK = 0.25
-_LOSING_PATIENCE = 4.0
 _ENOUGH = 8
 """A full edge is written to again when an eighth of it is free; a frame for every value read is a silly window."""
 
@@ -71,7 +69,7 @@ class Writer:
         self.finishing = False
         self._final: Callable[[int], Mark | None] | None = None
         self._known = False
-        self._was_refused = self._in_parts = False
+        self._was_refused = False
 
     # -- called by the driver -------------------------------------------------------------------------------------
 
@@ -164,6 +162,9 @@ class Writer:
         limit = self._limit()
         # What could not be repeated is stored safe point by safe point, whole; so is what needs a turn among workers.
         whole = self._shared or (self.source.arbitrary and self._resumes)
+        if whole and not self._shared:
+            for outlet in self.outlets:
+                outlet.keep_whole()
         held = whole and self._mark is not None
         # Asked once: what a function puts out while this waits for room is not in `mark`.
         finishing = self.finishing and not held
@@ -192,13 +193,18 @@ class Writer:
         else:
             cut = [max(0, total - outlet.gone) for total, outlet in zip(mark.totals, self.outlets, strict=True)]
         sizes = await self._find_room(cut, whole=whole and mark is not None)
-        last = finishing and mark is not None and sizes == [len(outlet.buffer) for outlet in self.outlets]
-        writes, frames = self._encode(sizes, last)
+        last = (
+            finishing
+            and mark is not None
+            and not mark.more
+            and sizes == [len(outlet.buffer) for outlet in self.outlets]
+        )
+        writes, frames = self._encode(sizes, last, whole=whole and mark is not None)
         complete = mark is not None and [w[0] for w in frames] == cut
         last = last and complete
         if not last:
             writes = [write._replace(end=False) for write in writes]
-        await self._commit(mark if complete else None, writes, frames, last)
+        await self._commit(mark if complete else None, writes, frames, last, whole=whole)
         return True
 
     def _limit(self) -> int:
@@ -214,7 +220,7 @@ class Writer:
             count = min(outlet.skip, len(outlet.buffer))
             if not count:
                 continue
-            payload = self._payload(outlet, outlet.buffer[:count])
+            payload = outlet.encode(count, self.node)
             outlet.checksum = outlet.codec.checksum(payload, outlet.checksum)
             outlet.skip -= count
             outlet.drop(count)
@@ -233,18 +239,19 @@ class Writer:
                 return [0] * len(self.outlets)
             events = [self.session.signals.event(f"room:{outlet.stream}") for _, outlet in wanting]
             await self._learn([outlet for _, outlet in wanting])
-            # Else whoever should make room may wait for these very values.
-            patient = wait < _LOSING_PATIENCE if whole else wait == _LOOK_FOR_DEADLOCK
-            enough = [min(cut[i], o.capacity or 1 if whole else o.enough) if patient else 1 for i, o in wanting]
-            if self._shared and not self._in_parts and any(outlet.room > 0 for _, outlet in wanting):
-                return list(cut)  # the store knows better what the others have left, and wakes whom it refuses
+            patient = whole or wait == _LOOK_FOR_DEADLOCK
+            enough = [(cut[i] if whole else min(cut[i], o.enough)) if patient else 1 for i, o in wanting]
+            elsewhere = self._shared or any(not outlet.local for _, outlet in wanting)
+            if whole and elsewhere and any(outlet.room > 0 for _, outlet in wanting):
+                return list(cut)  # the store knows better what there is, and wakes whom it refuses
             found = [outlet.room >= least for least, (_, outlet) in zip(enough, wanting, strict=True)]
-            if all(found) if whole and patient else any(found):
-                sizes = [0] * len(self.outlets)
-                for i, outlet in wanting:
-                    sizes[i] = min(cut[i], max(0, outlet.room), GATHER)
-                return sizes
-            stream = wanting[0][1].stream
+            if all(found):
+                return list(cut) if whole else self._part(cut)
+            if any(found) and not whole:
+                return self._part(cut)
+            short = found.index(False)
+            stream = wanting[short][1].stream
+            self._clock.needs = (enough[short], int(enough[short] * wanting[short][1].average))
             self.waiting_for_room = True
             self.source.recall()
             for outlet in self.outlets:
@@ -260,6 +267,9 @@ class Writer:
                 self._pop_drained()
             wait = min(5.0, 2 * wait)
 
+    def _part(self, cut: Sequence[int]) -> list[int]:
+        return [min(want, max(0, o.room), GATHER) for want, o in zip(cut, self.outlets, strict=True)]
+
     async def _learn(self, outlets: Sequence[Outlet]) -> None:
         """Bring what is known of the room up to date; ask the store only where it could matter."""
         ask = []
@@ -267,6 +277,7 @@ class Writer:
             trusted = self._known and not self._was_refused
             local = self._delivery.local_room(outlet.stream, outlet.base) if trusted else None
             outlet.enough = 1
+            outlet.local = local is not None
             if local is not None:
                 outlet.room, capacity = local
                 outlet.enough = max(1, capacity // _ENOUGH)
@@ -283,42 +294,23 @@ class Writer:
             outlet.bound(room_now.values)
             outlet.base = max(outlet.base, room_now.length)
 
-    def _payload(self, outlet: Outlet, values: list[Any]) -> Any:
-        try:
-            return outlet.codec.encode(values)
-        except CodecError as error:
-            error.add_note(f"in {self.node!r}, writing to the stream {outlet.stream!r}")
-            raise
-
-    def _encode(self, sizes: Sequence[int], last: bool) -> tuple[list[Write], list[tuple[int, Any, int, int]]]:
-        """The writes of one commit; each frame as (count, payload, bytes, checksum after it)."""
+    def _encode(self, sizes: Sequence[int], last: bool, *, whole: bool) -> tuple[list[Write], list[Sheaf]]:
+        """The writes of one commit, and what each is made of."""
         writes = []
-        frames: list[tuple[int, Any, int, int]] = []
+        frames = []
         for outlet, want in zip(self.outlets, sizes, strict=True):
-            count = want
-            if outlet.average and count * outlet.average > FRAME_BYTES and not self._shared:
-                count = max(1, int(FRAME_BYTES / outlet.average))
-            if not count:
-                frames.append((0, None, 0, outlet.checksum))
-                if last:
-                    writes.append(Write(outlet.stream, outlet.base, (), (outlet.count, outlet.checksum), end=True))
-                continue
-            payload = self._payload(outlet, outlet.buffer[:count])
-            size = outlet.codec.size(payload)
-            most = max(min(outlet.room_size, 4 * FRAME_BYTES), 1)
-            while size > most and count > 1 and not self._shared:
-                count = max(1, min(count - 1, int(count * most / size)))
-                payload = self._payload(outlet, outlet.buffer[:count])
-                size = outlet.codec.size(payload)
-            outlet.weigh(size / count)
-            checksum = outlet.codec.checksum(payload, outlet.checksum)
-            frames.append((count, payload, size, checksum))
-            frame = ((count, payload, size),)
-            writes.append(Write(outlet.stream, outlet.base, frame, (outlet.count + count, checksum), end=last))
+            found = outlet.sheaf(want, whole=whole, shared=self._shared, node=self.node)
+            frames.append(found)
+            count, payload, size, checksum = found
+            if count:
+                mark = (outlet.count + count, checksum)
+                writes.append(Write(outlet.stream, outlet.base, ((count, payload, size),), mark, end=last))
+            elif last:
+                writes.append(Write(outlet.stream, outlet.base, (), (outlet.count, outlet.checksum), end=True))
         return writes, frames
 
     async def _commit(
-        self, mark: Mark | None, writes: Sequence[Write], frames: Sequence[tuple[int, Any, int, int]], last: bool
+        self, mark: Mark | None, writes: Sequence[Write], frames: Sequence[Sheaf], last: bool, *, whole: bool
     ) -> None:
         commit = Commit(self.node, self.epoch, self.seq + 1, writes)
         if mark is not None:
@@ -346,30 +338,36 @@ class Writer:
             self.looked = {**commit.looked, **self.looked}
             self.counters = added(self.counters, counters)
             if not answer.turn:
-                with self._clock.blocked(writes[0].stream if writes else ""):
+                with self._clock.behind():
                     await turn.wait()
             else:
-                await self._refused(rooms, writes, answer)
+                await self._refused(rooms, writes, answer, whole=whole)
             return
         self.seq += 1
-        self._was_refused = self._in_parts = False
+        self._was_refused = False
         self._settle(mark, writes, frames, commit, answer)
         self.finished = last
         self._pop_drained()
 
-    async def _refused(self, rooms: list[anyio.Event], writes: Sequence[Write], answer: Committed) -> None:
+    async def _refused(
+        self, rooms: list[anyio.Event], writes: Sequence[Write], answer: Committed, *, whole: bool
+    ) -> None:
         """There was no room after all (bytes, other workers, a follower from outside): we are registered, so wait,
         unless there is room for some of the values.
         """
         self._known, self._was_refused = False, True
         part = any(0 < answer.rooms[write.stream].values < sum(f[0] for f in write.frames) for write in writes)
-        if part and (self._in_parts or not self._shared):
+        if part and not whole:
             return
         self.waiting_for_room = True
         try:
-            with self._clock.blocked(writes[0].stream), anyio.move_on_after(1.0) as scope:
-                await wait_any(rooms)
-            self._in_parts = self._shared and scope.cancelled_caught
+            written = next((w for w in writes if not answer.rooms[w.stream].takes(*w.needs)), writes[0])
+            self._clock.needs = written.needs
+            with self._clock.blocked(written.stream):
+                with anyio.move_on_after(1.0) as scope:
+                    await wait_any(rooms)
+                if scope.cancelled_caught:
+                    await self._delivery.relieve(self.node, written.stream)
         finally:
             self.waiting_for_room = False
             self._pop_drained()
@@ -378,7 +376,7 @@ class Writer:
         self,
         mark: Mark | None,
         writes: Sequence[Write],
-        frames: Sequence[tuple[int, Any, int, int]],
+        frames: Sequence[Sheaf],
         commit: Commit,
         answer: Committed,
     ) -> None:

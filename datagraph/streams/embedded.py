@@ -44,7 +44,7 @@ async def embedded_url() -> str:
 
 def embedded_url_sync() -> str:
     """As `embedded_url`, for those who are in no event loop."""
-    idle = _idle_seconds(os.environ)
+    _idle_seconds(os.environ)  # said at once where it is none
     home = embedded_home(os.environ)
     address = Address(path=str(home / watchdog.SOCKET))
     with _locked(home / watchdog.LOCK):
@@ -56,11 +56,21 @@ def embedded_url_sync() -> str:
                 f"the embedded server at {address.label} does not answer: end it: `fuser -k {address.label}`"
             )
         (home / watchdog.ASKED).touch()
-        if idle != float("inf") and not _is_watched(home):
-            command = [sys.executable, "-I", "-S", watchdog.__file__, str(home), repr(idle)]
-            null = subprocess.DEVNULL  # it must not hold a pipe of ours open for the ten minutes of its life
-            subprocess.run(command, check=True, stdin=null, stdout=null, stderr=null)
+        if not _is_watched(home):
+            end_when_idle(home)
     return address.to_url()
+
+
+def end_when_idle(home: Path) -> None:
+    """Have the server in this directory ended `$DATAGRAPH_IDLE` seconds after its last client has gone."""
+    idle = _idle_seconds(os.environ)
+    if idle == float("inf"):
+        return
+    for name in (watchdog.LOCK, watchdog.ASKED):
+        (home / name).touch()
+    command = [sys.executable, "-I", "-S", watchdog.__file__, str(home), repr(idle)]
+    null = subprocess.DEVNULL  # it must not hold a pipe of ours open for the ten minutes of its life
+    subprocess.run(command, check=True, stdin=null, stdout=null, stderr=null)
 
 
 def embedded_home(environ: Mapping[str, str]) -> Path:

@@ -231,7 +231,7 @@ class MemorySession:
         stream, reader = (await self._reach()).input(node, port)
         if reader.capacity != old:
             return False
-        reader.capacity = new
+        reader.capacity, reader.capacity_bytes = new, reader.capacity_bytes * new // old
         stream.settle()
         return True
 

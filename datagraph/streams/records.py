@@ -105,6 +105,11 @@ class Write(NamedTuple):
     mark: tuple[int, int] = (0, 0)
     end: bool = False
 
+    @property
+    def needs(self) -> tuple[int, int]:
+        """The room that it takes, in values and bytes."""
+        return sum(frame[0] for frame in self.frames), sum(frame[2] for frame in self.frames)
+
 
 class Advance(NamedTuple):
     """A reader's new position: `cursor` values read, `size` the bytes of all frames that end at or before it."""
@@ -152,6 +157,10 @@ class Room(NamedTuple):
     length: int
     values: int
     size: int
+
+    def takes(self, values: int, size: int) -> bool:
+        """Whether so much finds room."""
+        return values <= self.values and size <= self.size
 
 
 class Committed(NamedTuple):

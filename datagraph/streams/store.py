@@ -108,7 +108,7 @@ class Session(Protocol):
         """
 
     async def grow(self, node: str, port: str, old: int, new: int) -> bool:
-        """Set a capacity from `old` to `new` values if it still is `old`; wakes the writer."""
+        """Set a capacity to `new` values, and its bytes in proportion, if it still is `old`; wakes the writer."""
 
     async def beat(self, report: Mapping[str, Mapping[str, Any]]) -> RunRecord:
         """Renew the lease and replace what this worker reports of its nodes (JSON-able); the run as it is now."""

@@ -204,16 +204,19 @@ class Reads:
                 raise await self.absent(f"stream {name}", expected=True)
             records[name] = stream_record(name, pairs(flat))
         told = {worker.decode(): msgspec.json.decode(report) for worker, report in pairs(reports).items() if worker}
+        reads: dict[str, dict[str, tuple[int, int]]] = {}
+        for record in records.values():
+            for (node, port), reader in record.readers.items():
+                reads.setdefault(node, {})[port] = (reader.cursor, reader.size)
         found = {}
         for spec in self._spec.nodes:
             name = spec.name
             if not nodes[name]:
                 raise await self.absent(f"node {name}", expected=True)
-            reads = {p: (r.cursor, r.size) for s in records.values() for (n, p), r in s.readers.items() if n == name}
             lengths = {stream: records[stream].length for stream in spec.outputs}
             report = {worker: facts[name] for worker, facts in told.items() if name in facts}
             mine = self._worker if spec.shared else None
-            found[name] = node_record(name, nodes[name], {}, reads, lengths, worker=mine, report=report)
+            found[name] = node_record(name, nodes[name], {}, reads.get(name, {}), lengths, worker=mine, report=report)
         leases = {worker.decode(): int(end) / 1000 - now for worker, end in pairs(sessions).items()}
         return Probe(
             now=now,

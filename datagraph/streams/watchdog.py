@@ -68,7 +68,9 @@ def _watch_one(home: Path, idle: float, sock: socket.socket, answers: IO[bytes])
 
 @contextmanager
 def _locked(home: Path) -> Iterator[None]:
-    with (home / LOCK).open("a") as lock:
+    with (home / LOCK).open(
+        "r+"
+    ) as lock:  # made by whoever wants the server watched; never in a directory being removed
         fcntl.flock(lock, fcntl.LOCK_EX)
         yield
 
@@ -84,14 +86,15 @@ def _clients(sock: socket.socket, answers: IO[bytes]) -> tuple[int, int]:
 
 
 def _end(home: Path, idle: float, sock: socket.socket, answers: IO[bytes]) -> bool:
-    if not home.is_dir():  # somebody removed it, so nobody can find the server any more
+    try:
+        with _locked(home):
+            if time.time() - (home / ASKED).stat().st_mtime < idle or _clients(sock, answers)[0]:
+                return False
+            sock.sendall(b"SHUTDOWN NOSAVE\r\n")
+            return not sock.recv(1)  # its end, while new ones still wait for the lock
+    except FileNotFoundError:  # somebody removes the directory, so nobody can find the server any more
         sock.sendall(b"SHUTDOWN NOSAVE\r\n")
         return True
-    with _locked(home):
-        if time.time() - (home / ASKED).stat().st_mtime < idle or _clients(sock, answers)[0]:
-            return False
-        sock.sendall(b"SHUTDOWN NOSAVE\r\n")
-        return not sock.recv(1)  # its end, while new ones still wait for the lock
 
 
 def main() -> None:
@@ -100,7 +103,10 @@ def main() -> None:
     if os.fork():
         os._exit(0)
     os.setsid()
-    watch(home, idle)
+    try:
+        watch(home, idle)
+    except FileNotFoundError:  # the directory is gone, and the server with it
+        return
 
 
 if __name__ == "__main__":

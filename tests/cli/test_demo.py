@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import signal
 import subprocess
+import time
 from pathlib import Path
 from xml.etree import ElementTree as ET
 
@@ -25,6 +26,13 @@ def _servers_in(place: Path) -> list[str]:
     return found
 
 
+def _until_nothing_runs_in(place: Path) -> None:
+    """What watches a server goes a moment after it."""
+    end = time.monotonic() + 10
+    while running := _servers_in(place):
+        assert time.monotonic() < end, running
+
+
 def test_demo_tells_findings_and_leaves_a_picture_and_no_server(tmp_path: Path) -> None:
     """It reads real files, names a bottleneck, writes what it found, and cleans up."""
     home, out = tmp_path / "t", tmp_path / "out"
@@ -40,7 +48,7 @@ def test_demo_tells_findings_and_leaves_a_picture_and_no_server(tmp_path: Path) 
     assert sum(package["files"] for package in report["findings"]["packages"]) == read - report["skipped"]
     assert report["edges"]["module->judged.module"]["read"] == read - report["skipped"]
     assert list(home.iterdir()) == []
-    assert _servers_in(home) == []
+    _until_nothing_runs_in(home)
 
 
 def test_demo_on_a_given_server_leaves_no_key(tmp_path: Path, valkey_url: str) -> None:
@@ -72,7 +80,24 @@ def test_interrupted_demo_leaves_nothing(tmp_path: Path) -> None:
     assert demo.returncode == 130
     assert said == "interrupted\n"
     assert list(home.iterdir()) == []
-    assert _servers_in(home) == []
+    _until_nothing_runs_in(home)
+
+
+def test_killed_demo_leaves_a_server_that_ends_by_itself(tmp_path: Path) -> None:
+    """Nobody can stop it any more, so its watchdog does, soon after its last client has gone."""
+    home = tmp_path / "t"
+    home.mkdir()
+    started = environment(TMPDIR=str(home), PYTHONUNBUFFERED="1", DATAGRAPH_IDLE="3")
+    with subprocess.Popen(
+        command("demo", "--plain", "--out", str(tmp_path / "out")), env=started, stdout=subprocess.PIPE, text=True
+    ) as demo:
+        assert demo.stdout is not None
+        for line in demo.stdout:
+            if "files ·" in line:
+                break
+        assert _servers_in(home) != []
+        demo.kill()
+    _until_nothing_runs_in(home)
 
 
 def test_processors_of_the_demo_work_alone() -> None:

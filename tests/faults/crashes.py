@@ -6,6 +6,7 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from types import SimpleNamespace
 from typing import Any
+from unittest.mock import Mock
 
 import anyio
 
@@ -76,7 +77,7 @@ async def begun(store: Store, shape: str, count: int) -> AsyncIterator[LocalRun]
             meta={"stores": store.codec.name},
         )
     )
-    local = LocalRun(None, store, await store.find(ident))  # type: ignore[arg-type]  # only open inputs need a thread
+    local = LocalRun(Mock(), store, await store.find(ident))  # only open inputs and views need a thread
     local.work_on(flow.processors, chosen.inputs(count), executor=LocalExecutor(), settings={}, overrides={}, pace=None)
     yield local
 
@@ -95,7 +96,7 @@ async def taken_over(store: Store, run: str, shape: str, count: int) -> None:
     record = await store.find(run)
     if record.status == "completed":
         return
-    supervisor: Any = SimpleNamespace(thread=None, store=store, lease=10.0, executor=LocalExecutor())
+    supervisor: Any = SimpleNamespace(thread=Mock(), store=store, lease=10.0, executor=LocalExecutor())
     flow = chosen.build().resolve()
     local = await recovered(supervisor, record, flow, chosen.inputs(count), [], force=True)
     await served(local)

@@ -1,4 +1,7 @@
-"""Cancellation at the k-th thing that a run asks its store, for every k, on asyncio and trio: nothing is left behind."""
+"""Cancellation at every await, on asyncio and trio: nothing is left behind, and the run can be taken over.
+
+Once by the k-th turn of the event loop, whatever each task awaits then, once by the k-th thing that is asked of the store.
+"""
 
 from __future__ import annotations
 
@@ -42,6 +45,13 @@ class Trigger:
         return counted
 
 
+async def cancel_at_turn(at: int, scope: anyio.CancelScope) -> None:
+    """Cancel when the event loop has come round so many times."""
+    for _ in range(at):
+        await anyio.lowlevel.checkpoint()
+    scope.cancel()
+
+
 def tasks_alive(backend: str) -> int:
     """Tasks of this event loop."""
     if backend == "asyncio":
@@ -68,6 +78,32 @@ async def cancelled_at(
             assert found[name] == expected, f"{name}, cancelled at {at}"
         await store.forget(local.record.id)
     return trigger.left <= 0
+
+
+@pytest.mark.parametrize("shape, count", [("chain", 6), ("knots", 9), ("teams", 6)])
+async def test_cancelled_at_any_await_a_run_can_be_taken_over(shape: str, count: int, anyio_backend: str) -> None:
+    """Turn by turn of the event loop, until the run is over before it could be cancelled."""
+    at = cancelled = 0
+    async with MemoryStore() as store:
+        while at == cancelled:
+            at += 1
+            with anyio.fail_after(20):
+                async with begun(store, shape, count) as local:
+                    alive = tasks_alive(anyio_backend)
+                    with anyio.CancelScope() as scope:
+                        async with anyio.create_task_group() as tasks:
+                            tasks.start_soon(cancel_at_turn, at, scope)
+                            await served(local)
+                            tasks.cancel_scope.cancel()
+                    assert tasks_alive(anyio_backend) <= alive
+                cancelled += scope.cancelled_caught
+                await taken_over(store, local.record.id, shape, count)
+                async with store.session(local.record.id, "judge", lease=0) as session:
+                    found = await edges(session, await session.probe())
+                for name, expected in SHAPES[shape].model(count).items():
+                    assert found[name] == expected, f"{name}, cancelled at {at}"
+                await store.forget(local.record.id)
+    assert at > 30
 
 
 @pytest.mark.parametrize("shape, count", [("chain", 6), ("teams", 6)])

@@ -18,11 +18,20 @@ from tests.faults.harness import PATIENCE, judge, moments, workers
 Fsync = Literal["always", "everysec"]
 
 
-def cut_tail(server: Server, rng: random.Random, part: int = 4) -> None:
-    """What a power failure does: up to a `part` (a quarter) of all, what was written last, is not there."""
+def log_of(server: Server) -> Path:
+    """The file that the server appends to."""
     (log,) = (server.directory / "appendonlydir").glob("*.incr.aof")
+    return log
+
+
+def cut_tail(server: Server, rng: random.Random, part: int = 4, least: int = 0) -> None:
+    """What a power failure does: up to a `part` (a quarter) of all, what was written last, is not there.
+
+    The first `least` bytes stay: a run whose creation is lost is a lost run, which is another test.
+    """
+    log = log_of(server)
     size = log.stat().st_size
-    os.truncate(log, size - rng.randrange(size // part // 2, size // part))
+    os.truncate(log, max(least, size - rng.randrange(size // part // 2, size // part)))
 
 
 def outlived(home: Path, shape: str, count: int, kills: int, seed: int, fsync: Fsync, *, power: bool = False) -> None:
@@ -35,12 +44,14 @@ def outlived(home: Path, shape: str, count: int, kills: int, seed: int, fsync: F
     ):
         worker = team.start(fresh=True)
         done = 0
+        assert team.run
+        created = log_of(server).stat().st_size
         for at in moments(seed, team.total(), kills) if kills else [5]:
             if not team.wait_for(at, worker):
                 break
             server.kill()
             if power:
-                cut_tail(server, rng, 4 if kills else 12)
+                cut_tail(server, rng, 4 if kills else 12, created)
             server.start()
             done += 1
         team.finish(worker)

@@ -27,9 +27,7 @@ def killed(url: str, shape: str, count: int, kills: int, seed: int) -> None:
 
 @pytest.mark.parametrize(
     "shape, count, kills, seed",
-    # Merging nodes are killed in the larger tier only: where one had no room for whole safe points, a kill ends its run
-    # with NonDeterministicError, as the order of a merge cannot be replayed. No edge is wrong, but the run is not saved.
-    [("wide", 500, 9, 11), ("once", 400, 5, 12), ("teams", 800, 6, 14)],
+    [("wide", 500, 8, 11), ("once", 400, 4, 12), ("teams", 800, 4, 14), ("merging", 0, 4, 13)],
 )
 def test_a_killed_worker_leaves_no_trace_on_any_edge(
     valkey_url: str, shape: str, count: int, kills: int, seed: int

@@ -81,3 +81,20 @@ def test_several_ports_are_told_as_one_wait() -> None:
     clock: Any = Clock()
     with clock.starved("a", "b"):
         assert clock.waits_for == "values:a,b"
+
+
+def test_lanes_that_work_count_in_proportion_while_another_starves(now: list[float]) -> None:
+    """A node of four calls at a time with one at work is busy for a quarter, and waits for nothing."""
+    clock = Clock(4)
+    with clock.starved("a"):
+        now[0] += 8
+        assert clock.waits_for == "values:a"
+        with clock.working():
+            now[0] += 4
+            assert clock.waits_for == ""
+            with clock.working():
+                now[0] += 4
+        now[0] += 1
+    with clock.working():
+        now[0] += 2
+    assert clock.totals() == (1 + 2 + 2, 8 + 3 + 2 + 1, 0)

@@ -43,7 +43,24 @@ def test_two_nodes_that_wait_for_each_other_are_a_closed_set() -> None:
     """One for room, one for values; the full edge between them is the one to grow."""
     found = closed_set(ring())
     assert found == {"split", "zip"}
-    assert smallest_full_edge(ring(), found) == (("zip", "b"), 2)
+    assert smallest_full_edge(ring(), found) == (("zip", "b"), 2, 4)
+
+
+def test_room_for_some_values_is_none_for_a_writer_that_needs_room_for_more() -> None:
+    """Who writes safe points whole waits at an edge that is not full; it grows to what is needed, or to twice."""
+    needy = ring()
+    needy.streams["b"].length = 1
+    assert closed_set(needy) == frozenset()
+    needy.nodes["split"].report["w"]["needs"] = (7, 100)
+    assert smallest_full_edge(needy, closed_set(needy)) == (("zip", "b"), 2, 8)
+
+
+def test_an_edge_that_is_full_of_bytes_is_full() -> None:
+    """Few large values fill an edge as many small ones do."""
+    heavy = ring()
+    heavy.streams["b"].length, heavy.streams["b"].size = 1, 2**26
+    heavy.nodes["split"].report["w"]["needs"] = (1, 2**26)
+    assert smallest_full_edge(heavy, closed_set(heavy)) == (("zip", "b"), 2, 4)
 
 
 def test_a_node_that_works_frees_whoever_waits_for_it() -> None:

@@ -1,0 +1,170 @@
+"""A run as a view sees it: what `observe.watch.Subject` asks for, answered by the run's store."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Awaitable, Callable, Mapping
+from concurrent.futures import Future
+from typing import Any, TypeVar
+
+import msgspec
+
+from ..exceptions import DatagraphError, UnknownIOError
+from ..graph.model import Edge, Graph, Node
+from ..observe.watch import EdgeLook, NodeLook, Watcher
+from ..runtime.port import opened
+from ..streams.records import Probe
+from .letters import read_letter
+from .local import LocalRun
+
+R = TypeVar("R")
+_ACTIONS = ("pause", "resume", "stop", "cancel")
+LONGEST_SOURCE = 20_000
+"""Characters of a processor's source that a run keeps, so that other processes can show it."""
+
+
+class RunSubject:
+    """See `observe.watch.Subject`."""
+
+    def __init__(self, local: LocalRun) -> None:
+        self._local = local
+
+    @property
+    def id(self) -> str:
+        """The run's id."""
+        return self._local.record.id
+
+    @property
+    def name(self) -> str:
+        """What the run is called."""
+        return self._local.record.name
+
+    @property
+    def graph(self) -> Graph:
+        """What is connected to what."""
+        return self._local.graph
+
+    @property
+    def watcher(self) -> Watcher:
+        """The run's one poller, at work from now on."""
+        return self._local.watch()
+
+    def spawn(self, function: Callable[..., Awaitable[R]], *args: Any) -> Future[R]:
+        """Start a coroutine function in the runtime thread, from any thread; NotAttachedError after a detach."""
+        return self._local.thread.spawn(function, *args)
+
+    async def act(self, action: str, node: str) -> str:
+        """Pause, resume, stop or cancel the run, or pause or resume one node; the run's status after that."""
+        if action not in _ACTIONS:
+            raise DatagraphError(f"a run has no action {action!r}; it has: {', '.join(_ACTIONS)}")
+        if node and action not in {"pause", "resume"}:
+            raise DatagraphError(f"{action!r} is for a whole run; one node can be paused and resumed")
+        if node:
+            self._node(node)
+        await self._local.control(action, node)
+        record = self._local.record
+        return "paused" if record.status == "running" and record.paused else record.status
+
+    # -- lenses ---------------------------------------------------------------------------------------------------
+
+    async def edge_lens(self, edge: str, most: int) -> EdgeLook:
+        """The last values that were written to an edge's stream, at most so many; nothing is taken from anybody."""
+        found = self._edge(edge)
+        session = self._local.session
+        reading = await session.tail(found.stream, most)
+        codec = session.codec.bind(f"{session.run}:{found.stream}".encode())
+        values: list[Any] = []
+        note = ""
+        for frame in reading.frames:
+            try:
+                values += opened(codec, found.stream, frame)
+            except DatagraphError as error:  # one value that cannot be read hides no others
+                values.clear()
+                note = str(error)
+        values = values[-most:]
+        return EdgeLook(edge, found.stream, values, reading.length - len(values), reading.length, note)
+
+    async def node_lens(self, node: str, most: int) -> NodeLook:
+        """What there is to know of a node: source, settings, errors, dead letters, the end of its log."""
+        found = self._node(node)
+        session = self._local.session
+        probe = await session.probe()
+        letters = await session.letters(node, limit=10_000) if found.kind == "processor" else []
+        logs = await session.logs(node, limit=most) if found.kind == "processor" else []
+        file, _, line = str(found.attrs.get("source") or "").rpartition(":")
+        sources: Mapping[str, Any] = self._local.record.meta.get("sources") or {}
+        return NodeLook(
+            node,
+            source=sources.get(node) or None,
+            file=file,
+            line=int(line) if line.isdigit() else 0,
+            settings={name: value for name, value in found.attrs.items() if name in _SHOWN and value not in _NOTHING},
+            errors=_errors(node, probe),
+            letters=[self._letter(node, id_, data) for id_, data in letters[-most:]],
+            logs=[line for _, line in logs],
+        )
+
+    def _letter(self, node: str, id_: str, data: Any) -> Mapping[str, Any]:
+        try:
+            letter = read_letter(self._local, node, id_, data)
+        except (DatagraphError, msgspec.MsgspecError) as error:
+            return {"position": None, "value": None, "error": f"this letter cannot be read: {error}", "traceback": ""}
+        return {name: getattr(letter, name) for name in ("position", "value", "error", "traceback", "attempts")}
+
+    def _edge(self, name: str) -> Edge:
+        for edge in self.graph.edges:
+            if edge.name == name:
+                return edge
+        raise UnknownIOError(f"the run has no edge {name!r}; it has: {', '.join(e.name for e in self.graph.edges)}")
+
+    def _node(self, name: str) -> Node:
+        for node in self.graph:
+            if node.name == name:
+                return node
+        raise UnknownIOError(f"the run has no node {name!r}; it has: {', '.join(n.name for n in self.graph)}")
+
+
+_NOTHING: tuple[Any, ...] = (None, "", 0, False, [])
+_SHOWN = (
+    "runs_in",
+    "shape",
+    "state",
+    "concurrency",
+    "workers",
+    "ordered",
+    "executor",
+    "capacity",
+    "retries",
+    "timeout",
+    "rate",
+    "on_error",
+    "wait",
+    "settings",
+    "version",
+    "doc",
+)
+
+
+def _errors(node: str, probe: Probe) -> list[Mapping[str, Any]]:
+    """What ended the run, where it was this node, and the node's own last error, once."""
+    found: list[Mapping[str, Any]] = []
+    record = probe.nodes.get(node)
+    for error, at in ((record.error if record is not None else b"", 0.0), (probe.run.error, probe.run.ended)):
+        told = _told(error)
+        if told and told.get("node", node) == node and not any(told["error"] == other["error"] for other in found):
+            found.append({**told, "at": at})
+    return found
+
+
+def _told(error: bytes) -> dict[str, Any]:
+    if not error:
+        return {}
+    try:
+        record: dict[str, Any] = json.loads(error)
+        return {
+            "node": record.get("node", ""),
+            "error": str(record.get("message", "")),
+            "traceback": str(record.get("traceback", "")),
+        }
+    except (ValueError, TypeError, AttributeError):
+        return {"error": error.decode(errors="replace"), "traceback": ""}
