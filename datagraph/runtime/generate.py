@@ -16,8 +16,10 @@ from typing import Any
 import anyio
 
 from ..exceptions import MismatchedIOError, UnknownIOError
+from ..streams.records import Advance
 from ..streams.text import short
 from .emit import put
+from .halting import Halted, HaltedInThread
 from .io import IO, Reader, not_seen
 from .node import Node
 from .outlet import FRAME_BYTES, GATHER, Mark, Outlet, merge
@@ -142,12 +144,25 @@ class StreamNode(Node):
                 self._automatic = self.arbitrary = False
             if self._automatic and not any(other.in_hand for other in self._readers):
                 self._note()
+                if self.halts():
+                    raise self.leave()
             await self.writer.breathe()
             await self.engine.gate(self)
             if self.work.rate is not None:
                 await self.engine.paced(self)
         finally:
             self._asking -= 1
+
+    def halts(self) -> bool:
+        return (
+            self.halting
+            and self._automatic
+            and not any(reader.in_hand for reader in self._readers)
+            and not any(outlet.skip for outlet in self.outlets)
+        )
+
+    def leave(self) -> BaseException:
+        return HaltedInThread() if self.threaded else Halted()
 
     def given(self, reader: Reader, count: int) -> None:
         self._given_at, self._given = monotonic(), count
@@ -176,11 +191,12 @@ class StreamNode(Node):
             return
         if port.hold == "open" and hold == "hold":
             hold = "open"
-        if capacity is not None and capacity <= self.engine.capacity(self.name, port.name):
+        if capacity is not None and capacity <= self.engine.capacity(self.name, port.segments[-1].name):
             capacity = None
         port.hold = hold
-        await self.session.hold(self.name, port.name, hold, capacity=capacity)
-        self.engine.held(self.name, port.name, hold, capacity)
+        last = port.segments[-1].name
+        await self.session.hold(self.name, last, hold, capacity=capacity)
+        self.engine.held(self.name, last, hold, capacity)
 
     def seen(self, port: str) -> Any:
         return self._seen.get(port, not_seen())
@@ -203,12 +219,15 @@ class StreamNode(Node):
         if self._last is None and not any(totals) and not any(positions):
             return
         self._last = (totals, positions)
-        reads = [port.advance(port.position) for port in self.ports.values()]
+        reads = self._read()
         mark = Mark(totals, reads, self.saved_state(), self._letters())
         if self._pending and not self.arbitrary:
             self._pending = [merge(self._pending[0], mark)]
         else:
             self._pending.append(mark)
+
+    def _read(self) -> list[Advance]:
+        return [read for port in self.ports.values() for read in port.advances(port.position)]
 
     def _letters(self) -> list[Any]:
         letters: list[Any] = []
@@ -242,7 +261,7 @@ class StreamNode(Node):
             for outlet in self.outlets:
                 outlet.buffer.clear()
                 outlet.skip = 0
-        reads = [port.advance(port.position) for port in self.ports.values()]
+        reads = self._read()
         return Mark([outlet.total() for outlet in self.outlets], reads, self.saved_state(), letters)
 
     def recall(self) -> None:
@@ -270,7 +289,7 @@ class StreamNode(Node):
         if self.work.rate is not None and not self.work.inputs:
             outlet.limit = 0
             await self.engine.paced(self)
-        return self.closing
+        return self.closing or (self.halting and not self.work.inputs)
 
 
 def find_outlet(node: Node, item: Any) -> Outlet:

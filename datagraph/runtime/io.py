@@ -47,6 +47,12 @@ class Desk(Protocol):
     async def set_hold(self, port: Port, hold: str, capacity: int | None = None) -> None:
         """Change how a port holds its stream back."""
 
+    def halts(self) -> bool:
+        """Whether the function is to be left at this point, where nothing is in hand."""
+
+    def leave(self) -> BaseException:
+        """What is raised in the function to have it left."""
+
     def seen(self, port: str) -> Any:
         """What `first` saw before a restart, or the missing mark."""
 
@@ -90,6 +96,8 @@ class Reader:
         while True:
             await self._desk.asked(self)
             chunk = await self._more(self._desk.chunk_limit())
+            if not chunk and self._desk.halts():
+                raise self._desk.leave()
             if not chunk or not self._desk.paused():
                 break
             self._take_back(chunk)  # it was paused while it waited
@@ -171,7 +179,7 @@ class IO(Reader, Generic[T]):
             if cursor < 0:
                 raise ValueError(f"a cursor counts values from the start of the stream; got {cursor}")
             self._chunk, self._it = [], iter(())
-            self._port.rewind(cursor, 0)
+            self._port.rewind(cursor)
         return cast("AsyncIterator[T]", self)
 
     async def first(self, default: T = _MISSING) -> T:
@@ -212,6 +220,8 @@ class IO(Reader, Generic[T]):
                 if default is _MISSING:
                     raise EmptyStreamError(f"the stream {port.stream!r} ended without a value: give first() a default")
                 return default
+            if self._desk.halts():
+                raise self._desk.leave()
             with port.clock.starved(port.name):
                 await event.wait()
 
@@ -306,6 +316,7 @@ class Merged(Reader):
 
     async def _more(self, limit: int) -> list[Any]:
         while True:
+            streams = [p.stream for p in self._ports]
             events = [p.session.signals.event(f"values:{p.stream}") for p in self._ports]
             count = len(self._ports)
             for step in range(count):
@@ -316,6 +327,8 @@ class Merged(Reader):
                     return [IOVal(name=port.name, value=value) for value in port.take(limit)]
             if all(port.ended for port in self._ports):
                 return []
+            if streams != [p.stream for p in self._ports]:
+                continue
             with self._ports[0].clock.starved(*(port.name for port in self._ports)):
                 await wait_any(events)
 

@@ -61,7 +61,7 @@ class ValueNode(Node):
         self._ended, self._reported, self._letters, self._restored = False, [], [], []
         if not self._in_order and self.record.state is not None:
             for name, start, stop in self.session.codec.decode_value(self.record.state):
-                self.ports[name].bad.update(dict.fromkeys(range(start, stop), b""))
+                self.port_of(name).expect(name, start, stop)
                 self._restored.append((name, start, stop))
         self._call = self._adapt(await self.work.prepare(stack, self.context))
         if self.work.wait:
@@ -95,6 +95,8 @@ class ValueNode(Node):
                     await self._work(slot)
                     if slot.done:
                         break
+                    if self.halting:
+                        return  # what was not begun is begun by whoever follows
                     slot.recall()
                     await self._breathe()
                     slot.go_on()
@@ -121,7 +123,7 @@ class ValueNode(Node):
     async def _claim(self) -> Slot | None:
         """The next slot; None where all inputs have ended. One lane at a time, so slots are in order."""
         await self._breathe()
-        if self._ended:
+        if self._ended or self.halting:
             return None
         await self._bounded()
         slot = await self._next_batch() if self.work.shape == "batch" else await self._next_values()
@@ -171,12 +173,15 @@ class ValueNode(Node):
             return main if await main.fill() else None
         private = self.ports[self.work.private]
         while True:
-            events = [self.session.signals.event(f"values:{port.stream}") for port in (private, main)]
+            streams = [port.stream for port in (private, main)]
+            events = [self.session.signals.event(f"values:{stream}") for stream in streams]
             for port in (private, main):
                 if await port.fill(wait=False):
                     return port
-            if main.ended:
+            if main.ended or self.halting:
                 return None
+            if main.stream != streams[1]:
+                continue
             with self.clock.starved(main.name):
                 await wait_any(events)
 
@@ -188,6 +193,9 @@ class ValueNode(Node):
             values = port.take(self.work.batch_size)
             return Slot((port,), port.position - len(values), [values], whole=True)
         values = await port.batch(self.work.batch_size, self.work.batch_within)
+        if self.halting:
+            port.give_back(values)
+            return None
         return Slot((port,), port.position - len(values), [values], whole=True)
 
     # -- one slot -------------------------------------------------------------------------------------------------
@@ -243,7 +251,8 @@ class ValueNode(Node):
     async def _call_once(self, slot: Slot, value: Any, position: int) -> Any:
         if self.work.rate is not None:
             await self.engine.paced(self)
-        POSITION.set(f"{slot.ports[0].name}:{position}")
+        segment, at = slot.ports[0].where(position)
+        POSITION.set(f"{segment.name}:{at}")
         timeout = self.work.timeout
         with anyio.fail_after(timeout):
             flavour = self.work.flavour
@@ -269,7 +278,8 @@ class ValueNode(Node):
                     return await self._call_once(slot, value, position)
                 except Exception as again:
                     error = again
-            failure = Failure(self.name, error, short(value), position, attempts)
+            port = slot.ports[0]
+            failure = Failure(self.name, error, short(value), port.where(position)[1], attempts)
             policy = self.work.on_error
             if policy == "pause":
                 await self.engine.pause(self.name, failure)
@@ -287,8 +297,7 @@ class ValueNode(Node):
             self._add("errors")
             if policy == "dead_letter":
                 self._add("dead_letters")
-                letter = self.letter(failure, slot.ports[0].name, position, value)
-                slot.letters[index] = letter
+                slot.letters[index] = self.letter(failure, port, position, value)
             else:
                 self._add("skipped")
             return SKIPPED
@@ -304,7 +313,7 @@ class ValueNode(Node):
     @property
     def halted(self) -> bool:
         """Whether a lane should come by."""
-        return self.engine.is_paused(self.name) or self.writer.waiting_for_room or self.closing
+        return self.engine.is_paused(self.name) or self.writer.waiting_for_room or self.closing or self.halting
 
     def recall(self) -> None:
         if not self.threaded:
@@ -332,14 +341,15 @@ class ValueNode(Node):
                 break
         while window and window[0].done and window[0].collected == len(window[0].results):
             window.popleft()
-        reads = [self._advance(port) for port in self.ports.values()]
-        positions = [read.cursor for read in reads]
+        finished = {port: self._finished(port) for port in self.ports.values()}
+        positions = list(finished.values())
         totals = [outlet.total() for outlet in self.outlets]
         if not last and [*positions, *totals] == self._reported:
             return None
         self._reported = [*positions, *totals]
         self._moved()
         letters, self._letters = self._letters, []
+        reads = [read for port, position in finished.items() for read in port.advances(position)]
         return self._made(Mark(totals, reads, self._ahead(reads), letters))
 
     def _made(self, mark: Mark) -> Mark | None:
@@ -361,11 +371,12 @@ class ValueNode(Node):
             slot.collected = stop
         return sum(outlet.total() for outlet in self.outlets) - before
 
-    def _advance(self, port: Port) -> Advance:
+    def _finished(self, port: Port) -> int:
+        """The position before which everything of the port is finished."""
         mine = [
             slot.position() - slot.start + self._start_in(slot, port) for slot in self._window if port in slot.ports
         ]
-        return port.advance(min(mine) if mine else port.position)
+        return min(mine) if mine else port.position
 
     def _start_in(self, slot: Slot, port: Port) -> int:
         return slot.start + (port.position - slot.ports[0].position if port is not slot.ports[0] else 0)
@@ -375,8 +386,9 @@ class ValueNode(Node):
         if self._in_order:
             return self.saved_state()
         upto = {read.port: read.cursor for read in reads}
-        self._restored = [span for span in self._restored if span[2] > upto[span[0]]]
-        spans = [(slot.ports[0].name, slot.start, slot.position()) for slot in self._window if slot.collected]
+        self._restored = [span for span in self._restored if span[2] > upto.get(span[0], -1)]
+        slots = [slot for slot in self._window if slot.collected]
+        spans = [piece for slot in slots for piece in slot.ports[0].pieces(slot.start, slot.position())]
         return self.session.codec.encode_value(self._restored + spans)
 
     def _emit(self, results: list[Any]) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import AsyncExitStack
 from typing import Any, Protocol
 
@@ -18,15 +18,17 @@ from ..exceptions import (
     StreamTrimmedError,
 )
 from ..streams.codec import Codec
-from ..streams.records import Commit, NodeRecord
+from ..streams.records import Advance, Commit, NodeRecord
 from ..streams.store import Session
 from ..streams.text import short
 from .clock import Clock
 from .context import Context
 from .failure import Failure, GivenUp, leading, not_resumable, report
+from .halting import Halted, HaltedInThread
 from .meter import Meter
 from .outlet import Mark, Outlet
 from .port import Hub, Port
+from .segments import Segment, port_of
 from .sides import Delivery
 from .work import Work
 from .writer import Writer
@@ -92,6 +94,9 @@ class Node:
         self.ports: dict[str, Port] = {}
         self.outlets: list[Outlet] = []
         self.closing = False
+        self.halting = False
+        self.ready = anyio.Event()  # it knows what it reads, or never will
+        self.over = anyio.Event()
         self.scope = anyio.CancelScope()
         self._attempt = anyio.CancelScope()
         self._restarting = False
@@ -122,6 +127,10 @@ class Node:
         """The positions in hand, and the value."""
         return [], None
 
+    def halts(self) -> bool:
+        """Whether its function is to be left, and may be left now."""
+        return self.halting
+
     # -- the life -------------------------------------------------------------------------------------------------
 
     async def run(self) -> None:
@@ -131,6 +140,8 @@ class Node:
         finally:
             self.clock.stop()
             self.engine.closed(self)
+            self.ready.set()
+            self.over.set()
 
     async def _live(self) -> None:
         failures, place, mine = 0, "", self.engine.force
@@ -164,6 +175,8 @@ class Node:
                 return
             except Exception as error:
                 if self._restarting:
+                    if self._has_left():
+                        return
                     mine = True
                     continue
                 hands, value = self.hand()
@@ -174,17 +187,24 @@ class Node:
                     self._count("retries")
                     await anyio.sleep(self.work.retry.delay(failures))
                     continue
-                position = hands[0][1] if hands else None
+                position = hands[0][0].where(hands[0][1])[1] if hands else None
                 failure = Failure(self.name, error, short(value) if hands else "", position, failures)
                 if not await self._give_up(failure, hands, value):
                     return
                 failures = 0
                 continue
+            if self._has_left():
+                return
             if self._restarting:
                 mine = True
                 continue
             self.status = "done"
             return
+
+    def _has_left(self) -> bool:
+        if self.halting:
+            self.status = "halted"
+        return self.halting
 
     async def _attempted(self) -> None:
         self._restarting = False
@@ -218,10 +238,13 @@ class Node:
                     if self.closing:  # it was told to stop before it began, or between two attempts
                         self.scope.cancel()
                     await self.engine.gate(self)
-                    await self.meter.run(self.drive, stack)
+                    try:
+                        await self.meter.run(self.drive, stack)
+                    except* (Halted, HaltedInThread):
+                        pass
                 if self.scope.cancelled_caught and not self.closing:
                     raise TimeoutError(f"{self.name!r} took longer than its timeout of {self.work.timeout} s")
-                await self.writer.finish(self.final)
+                await self.writer.finish(self.final, close=not self.halting)
         except BaseExceptionGroup as group:
             error = leading(group)
             if error is None:
@@ -235,11 +258,13 @@ class Node:
             for outlet in self.outlets:
                 outlet.skip = 0
         if not self.ports:
-            for name, stream in self._inputs():
-                self.ports[name] = Port(self.session, self.name, name, stream, self.clock, self.engine)
+            for name, _ in self._inputs():
+                self.ports[name] = Port(self.session, self.name, name, self.clock, self.engine)
+        segments = record.segments or [(name, stream, None) for name, stream in self._inputs()]
         for name, port in self.ports.items():
-            port.rewind(*record.cursors.get(name, (0, 0)))
+            port.resume(record, [each for each in segments if port_of(each[0], list(self.ports)) == name])
             port.bad = dict(self._bad.get(name, {}))
+            port.halts = self.halts
             if self.work.wait:
                 port.hold = "open"
         self.context = Context(
@@ -263,6 +288,7 @@ class Node:
             shared=self.work.workers > 1,
         )
         self.writer.source = self
+        self.ready.set()
         self.writer.counters = self._counters
         self._counters = {}
 
@@ -287,18 +313,39 @@ class Node:
 
     def _key(self) -> str:
         hands, _ = self.hand()
-        where = ",".join(f"{port.name}:{start}" for port, start, _ in hands)
+        places = [port.where(start) for port, start, _ in hands]
+        where = ",".join(f"{segment.name}:{position}" for segment, position in places)
         return f"{self.session.run}:{self.name}:{where}"
 
     async def until_complete(self, port: Port) -> None:
         """`wait=True`: return when the port's stream has ended."""
-        await self.session.watch(port.stream)
         while True:
-            event = self.session.signals.event(f"values:{port.stream}")
-            if (await self.session.tail(port.stream, 1)).ended:
+            stream = port.segments[-1].stream
+            event = self.session.signals.event(f"values:{stream}")
+            await self.session.watch(stream)
+            if self.halting:
+                raise Halted
+            found = [segment.until is None and await self._goes_on(segment.stream) for segment in port.segments]
+            if not any(found):
                 return
             with self.clock.starved(port.name):
                 await event.wait()
+
+    async def _goes_on(self, stream: str) -> bool:
+        return not (await self.session.tail(stream, 1)).ended
+
+    def segments(self) -> list[Segment]:
+        """What its ports read, one after the other."""
+        return [segment for port in self.ports.values() for segment in port.segments]
+
+    def port_of(self, segment: str) -> Port:
+        """The port that a segment is part of."""
+        return self.ports[port_of(segment, list(self.ports))]
+
+    def settled(self, reads: Sequence[Advance]) -> None:
+        """These reads are in the store."""
+        for port in self.ports.values():
+            port.settled(reads)
 
     async def commit_now(self) -> None:
         """`Context.commit`; subclasses that read streams make a safe point first."""
@@ -311,6 +358,25 @@ class Node:
         self.recall()
         for outlet in self.outlets:
             outlet.limit = 0
+
+    def halt(self) -> None:
+        """Leave the function at the next safe point, with all that it has put out stored, and do not close the node."""
+        self.halting = True
+        self.press()
+        self.nudge()
+
+    def nudge(self) -> None:
+        """Have what waits for values look again at what it waits for."""
+        for segment in self.segments():
+            self.session.signals.set(f"values:{segment.stream}")
+        self.session.signals.set(f"turn:{self.name}")
+
+    def redo(self) -> bool:
+        """Leave the function at once; what it has in hand is done again by whoever follows. False where that cannot be."""
+        if not self.work.resumes or any(outlet.count or outlet.skip for outlet in self.outlets):
+            return False
+        self.restart()
+        return True
 
     def is_source(self) -> bool:
         """Whether stopping has to close it: it reads nothing any more."""
@@ -331,7 +397,8 @@ class Node:
 
     def _replays(self, error: StreamTrimmedError) -> bool:
         """Whether what is gone had been read before this start: a replay needs it, nobody asked for it."""
-        read = max((self.record.reads.get(n, (0, 0))[0] for n, s in self._inputs() if s == error.stream), default=0)
+        parts = [segment for segment in self.segments() if segment.stream == error.stream]
+        read = max((self.record.reads.get(segment.name, (0, 0))[0] for segment in parts), default=0)
         return not self.work.resumes and error.expected < read
 
     async def _give_up(self, failure: Failure, hands: list[tuple[Port, int, int]], value: Any) -> bool:
@@ -356,7 +423,7 @@ class Node:
                     bad[position] = b""
             port, start, _ = hands[0]
             if policy == "dead_letter":
-                self._bad[port.name][start] = self.letter(failure, port.name, start, value)
+                self._bad[port.name][start] = self.letter(failure, port, start, value)
             self._count("errors")
             self._count("skipped" if policy == "skip" else "dead_letters")
             return True
@@ -370,14 +437,14 @@ class Node:
         )
         return False
 
-    def letter(self, failure: Failure, port: str, position: int, value: Any) -> Any:
+    def letter(self, failure: Failure, port: Port, position: int, value: Any) -> Any:
         """A dead letter: the value as a frame of its own, and what happened to it."""
         codec = self._codec(f"~{self.name}")
         try:
             payload = codec.encode([value])
         except CodecError:
             payload = codec.encode([short(value)])
-        return letter(payload, failure, port, position, self.work.version)
+        return letter(payload, failure, port.name, port.where(position)[1], self.work.version)
 
 
 def letter(payload: Any, failure: Failure, port: str, position: int, version: str) -> Any:

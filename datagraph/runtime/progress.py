@@ -27,6 +27,8 @@ def closed_set(probe: Probe) -> frozenset[str]:
         if record is None or record.status == "done":
             continue
         streams = dict(spec.inputs)
+        for segment, stream in spec.inputs:  # of a port that was rewired, what it reads last
+            streams[segment.rpartition("#")[0]] = stream
         found: set[str] = set()
         for facts in record.report.values():
             kind, _, what = str(facts.get("waits", "")).partition(":")

@@ -33,7 +33,7 @@ class SharedNode(ValueNode):
         while True:
             claimed = self._range
             if claimed is not None:
-                port = self.ports[claimed.port]
+                port = self.port_of(claimed.port)
                 left = claimed.stop - port.position
                 if left > 0 and await port.fill():
                     grain = self._grain()
@@ -62,16 +62,16 @@ class SharedNode(ValueNode):
             limit = max(limit, min(GATHER, int(_RANGE_SECONDS * self.work.concurrency / max(per_value, 1e-6))))
         signals = self.session.signals
         while True:
-            streams = [stream for _, stream in self._inputs()]
+            streams = [segment.stream for segment in self.segments()]
             events = [signals.event(f"values:{s}") for s in streams] + [signals.event(f"turn:{self.name}")]
             for stream in streams:
                 await self.session.watch(stream)
             taken = await self.session.take(self.name, limit)
             if taken.range is not None:
-                self._range = taken.range
-                self.ports[taken.range.port].rewind(taken.range.start, 0)
+                self._range = claimed = taken.range
+                self.port_of(claimed.port).claim(claimed.port, claimed.stream, claimed.start)
                 return True
-            if taken.finished:
+            if taken.finished or self.halting:
                 return False
             # Nobody tells that another worker's lease has lapsed, so it is looked for.
             with self.clock.starved(self.work.inputs[0][0]), anyio.move_on_after(_LOOK_SECONDS):
@@ -84,6 +84,6 @@ class SharedNode(ValueNode):
         if claimed is None:
             mark.reads = ()
             return mark if self.writer.finishing else None
-        upto = min([slot.position() for slot in self._window], default=self.ports[claimed.port].position)
+        upto = min([slot.position() for slot in self._window], default=self.port_of(claimed.port).position)
         mark.reads, mark.claim, mark.upto, mark.since = (), claimed.id, upto, claimed.start
         return mark

@@ -22,6 +22,9 @@ class Source(Protocol):
     def recall(self) -> None:
         """Come to a safe point soon."""
 
+    def settled(self, reads: Sequence[Advance]) -> None:
+        """These reads of its ports are in the store."""
+
 
 class Delivery(Protocol):
     """The process's own readers."""

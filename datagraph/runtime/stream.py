@@ -12,26 +12,26 @@ from anyio.abc import TaskGroup
 
 from ..exceptions import DatagraphError, StoreError, StoreLostError
 from ..executors.base import Executor
-from ..streams.records import Advance, Frame, NodeRecord, RunRecord
+from ..streams.records import Rewired, RunRecord
 from ..streams.store import Session, Store
 from .failure import Failure, leading
 from .garbage import seldom
 from .generate import StreamNode
+from .hub import LocalHub
 from .lanes import ValueNode
 from .lifecycle import relieved
 from .node import Node
-from .port import Port
 from .prints import NodeLog, speaking_for
 from .progress import closed_set, smallest_full_edge
+from .rewire import Change, Orders
 from .shared import SharedNode
 from .work import Work
 
-_UNBOUNDED = 2**53
 _THREADS = 64
 _SPENT = ("busy", "starved", "blocked", "cpu", "loop")
 
 
-class StreamEngine:
+class StreamEngine(LocalHub):
     """Runs the given works of one run; every node of it that is not here is somebody else's.
 
     `run` returns when the run has ended (in the store) or nothing of it is left to do here.
@@ -49,26 +49,18 @@ class StreamEngine:
         beat: float = 0.5,
         force: bool = False,
     ) -> None:
+        super().__init__(session)
         self.force = force
         self.store = store
-        self.session = session
         self.works = list(works)
         self.threads = anyio.CapacityLimiter(_THREADS)
         self.failure: Failure | None = None
         self.record: RunRecord | None = None
         self.stopping = False
-        self.nodes: list[Node] = []
-        self.on_stored: dict[str, Callable[[int], None]] = {}
         self._executor = executor
         self._executors = dict(executors or {})
         self._on_record = on_record
         self._beat = beat
-        self._sessions: list[Session] = [session]
-        self._ports: dict[str, list[Port]] = {}
-        self._lengths: dict[str, int] = {}
-        self._cursors: dict[tuple[str, str], int] = {}
-        self._holds: dict[tuple[str, str], tuple[str, int]] = {}
-        self._readers: dict[str, list[tuple[str, str]]] = {}
         self._gate = anyio.Event()
         self._told = 0
         self._logs: dict[str, NodeLog] = {}
@@ -79,6 +71,9 @@ class StreamEngine:
         self._missed = session.signals.missed
         self._at_work: set[Node] = set()
         self._running: TaskGroup
+        self._tasks: TaskGroup
+        self._begun = anyio.Event()
+        self._changing = anyio.Lock()
 
     # -- running --------------------------------------------------------------------------------------------------
 
@@ -99,14 +94,17 @@ class StreamEngine:
     async def _share(self) -> None:
         async with anyio.create_task_group() as tasks:
             self._scope = tasks.cancel_scope
-            await self._learn_streams()
-            await self._make_nodes(tasks)
+            self._tasks = tasks
+            self.learn(await self.session.probe())
+            for work in self.works:
+                await self._make(work)
             self.look(record := await self.session.beat({}))
             self._rewound = record.rewound
             tasks.start_soon(self._beats)
             async with anyio.create_task_group() as self._running:
                 for node in self.nodes:
                     self._running.start_soon(self._run_node, node)
+                self._begun.set()
             await self._flush_logs()
             self.look(await self.session.beat(self.report()))
             tasks.cancel_scope.cancel()
@@ -118,25 +116,19 @@ class StreamEngine:
         except DatagraphError:
             return
 
-    async def _learn_streams(self) -> None:
-        probe = await self.session.probe()
-        for name, stream in probe.streams.items():
-            self._readers[name] = list(stream.readers)
-            for reader, record in stream.readers.items():
-                self._holds[reader] = (record.hold, record.capacity)
-                self._cursors[reader] = record.cursor
-
-    async def _make_nodes(self, tasks: Any) -> None:
-        for work in self.works:
-            if work.workers == 1:
-                kind = StreamNode if work.shape == "stream" else ValueNode
-                self.nodes.append(kind(self, work, self.session))
-                continue
+    async def _make(self, work: Work) -> list[Node]:
+        """The nodes that do a work here: one, or one a worker, each with a session of its own."""
+        made: list[Node] = []
+        if work.workers == 1:
+            made.append((StreamNode if work.shape == "stream" else ValueNode)(self, work, self.session))
+        else:
             for index in range(work.workers):
                 session = self.store.session(self.session.run, f"{self.session.worker}.{work.name}.{index}")
-                await tasks.start(self._keep_open, session)
+                await self._tasks.start(self._keep_open, session)
                 self._sessions.append(session)
-                self.nodes.append(SharedNode(self, work, session))
+                made.append(SharedNode(self, work, session))
+        self.nodes += made
+        return made
 
     async def _keep_open(self, session: Session, *, task_status: anyio.abc.TaskStatus[None]) -> None:
         async with session:
@@ -171,6 +163,19 @@ class StreamEngine:
             if self.record is not None and self._rewound != self.record.rewound:
                 await self._go_back(self.record.rewound)
 
+    # -- a change of the wiring -----------------------------------------------------------------------------------
+
+    async def change(self, orders: Orders) -> Rewired:
+        """Carry out a change, one at a time; everything stays as it was where that raises."""
+        await self._begun.wait()
+        async with self._changing:
+            return await Change(self, orders).apply()
+
+    async def enter(self, work: Work) -> None:
+        """Have a node run from now on."""
+        for node in await self._make(work):
+            self._running.start_soon(self._run_node, node)
+
     # -- a store that went back -----------------------------------------------------------------------------------
 
     async def rewound(self) -> None:
@@ -182,7 +187,7 @@ class StreamEngine:
         """After a cut: does the store still have all that it has confirmed to nodes of this process?"""
         for session in self._sessions:
             nodes = [(node, *node.known()) for node in self.nodes if node.session is session]
-            ports = [(port.stream, port.fetched) for node, *_ in nodes for port in node.ports.values()]
+            ports = [(port.stream, port.where(port.fetched)[1]) for node, *_ in nodes for port in node.ports.values()]
             probe = await session.probe()
             lost = any(stream in probe.streams and probe.streams[stream].length < at for stream, at in ports)
             for node, epoch, seq in nodes:
@@ -195,7 +200,7 @@ class StreamEngine:
     async def _go_back(self, rewound: float) -> None:
         """Have every node here begin again from what the store has; those that were done, too."""
         self._rewound = rewound
-        await self._learn_streams()
+        self.learn(await self.session.probe())
         for node in self.nodes:
             if node in self._at_work:
                 node.restart()
@@ -234,7 +239,7 @@ class StreamEngine:
         return record is not None and (record.paused or node in record.paused_nodes)
 
     async def gate(self, node: Node) -> None:
-        while self.is_paused(node.name):
+        while self.is_paused(node.name) and not node.halting:
             with node.clock.paused():
                 await self._gate.wait()
 
@@ -256,80 +261,6 @@ class StreamEngine:
     async def pause(self, node: str, failure: Failure) -> None:
         self._log(node).add(f"paused: {failure.message()}")
         self.told(await self.session.control("pause", node))
-
-    def opened(self, node: Node, record: NodeRecord) -> None:
-        """A node was claimed here: what it writes is written here and nowhere else."""
-        if node.work.workers == 1:
-            for stream in node.work.outputs:
-                self._lengths[stream] = record.lengths.get(stream, 0)
-
-    def closed(self, node: Node) -> None:
-        """A node has left this process."""
-        for stream in node.work.outputs:
-            self._lengths.pop(stream, None)
-            self._set(f"values:{stream}")
-        if node.status == "done" and node.work.workers == 1:
-            for port in node.ports:  # the store has let go of them with the last commit
-                self.held(node.name, port, "free", None)
-        for _, stream in node.work.inputs:
-            self._set(f"room:{stream}")  # a writer that is here still asks anew who reads it
-
-    # -- the hub between local writers and local readers ----------------------------------------------------------
-
-    def attach(self, port: Port) -> None:
-        self._ports.setdefault(port.stream, []).append(port)
-
-    def local_length(self, stream: str) -> int | None:
-        return self._lengths.get(stream)
-
-    def delivered(self, frames: Sequence[tuple[str, Frame]], ended: Sequence[str]) -> None:
-        for stream, frame in frames:
-            for port in self._ports.get(stream, ()):
-                port.deliver(frame)
-            if stream in self._lengths:
-                self._lengths[stream] = frame.end
-            self._set(f"values:{stream}")
-            stored = self.on_stored.get(stream)
-            if stored is not None:
-                stored(frame.end)
-        for stream in ended:
-            self._lengths.pop(stream, None)
-            self._set(f"values:{stream}")
-
-    def advanced(self, node: str, reads: Sequence[Advance]) -> None:
-        for read in reads:
-            if self._cursors.get((node, read.port), 0) < read.cursor:
-                self._cursors[node, read.port] = read.cursor
-                self._set(f"room:{read.stream}")
-
-    def held(self, node: str, port: str, hold: str, capacity: int | None) -> None:
-        before = self._holds.get((node, port), ("hold", 0))
-        self._holds[node, port] = (hold, before[1] if capacity is None else max(capacity, before[1]))
-        for stream, readers in self._readers.items():
-            if (node, port) in readers:
-                self._set(f"room:{stream}")
-
-    def capacity(self, node: str, port: str) -> int:
-        return self._holds[node, port][1]
-
-    def local_room(self, stream: str, length: int) -> tuple[int, int] | None:
-        if stream not in self._lengths:
-            return None
-        here = {node.name for node in self.nodes if node.work.workers == 1 and node.status != "fenced"}
-        room = least = _UNBOUNDED
-        for reader in self._readers.get(stream, ()):
-            hold, capacity = self._holds[reader]
-            if hold != "hold":
-                continue
-            if reader[0] not in here:
-                return None
-            room = min(room, self._cursors[reader] + capacity - length)
-            least = min(least, capacity)
-        return room, least
-
-    def _set(self, name: str) -> None:
-        for session in self._sessions:
-            session.signals.set(name)
 
     # -- deadlock -------------------------------------------------------------------------------------------------
 

@@ -67,6 +67,7 @@ class Writer:
         self._drained = anyio.Event()
         self._empty = anyio.Event()
         self.finishing = False
+        self._closes = True
         self._final: Callable[[int], Mark | None] | None = None
         self._known = False
         self._was_refused = False
@@ -119,9 +120,10 @@ class Writer:
         self.wake()
         await empty.wait()
 
-    async def finish(self, final: Callable[[int], Mark | None]) -> None:
-        """Write what is left, end the streams, close the node. `final` gives the last safe point."""
+    async def finish(self, final: Callable[[int], Mark | None], *, close: bool = True) -> None:
+        """Write what is left and, to `close`, end the streams and the node. `final` gives the last safe point."""
         self.finishing = True
+        self._closes = close
         self._final = final
         self.wake()
         while not self.finished:
@@ -199,7 +201,7 @@ class Writer:
             and not mark.more
             and sizes == [len(outlet.buffer) for outlet in self.outlets]
         )
-        writes, frames = self._encode(sizes, last, whole=whole and mark is not None)
+        writes, frames = self._encode(sizes, last and self._closes, whole=whole and mark is not None)
         complete = mark is not None and [w[0] for w in frames] == cut
         last = last and complete
         if not last:
@@ -315,7 +317,7 @@ class Writer:
         commit = Commit(self.node, self.epoch, self.seq + 1, writes)
         if mark is not None:
             commit.reads, commit.state, commit.letters = mark.reads, mark.state, mark.letters
-            commit.safe = self._resumes
+            commit.safe = self._resumes or (last and not self._closes)  # who follows begins here
             commit.claim, commit.upto = mark.claim, mark.upto
             commit.counters = mark.counters
             if mark.letters:
@@ -327,7 +329,7 @@ class Writer:
         if counters:
             commit.counters = added(commit.counters, counters)
         commit.looked, self.looked = self.looked, {}
-        commit.status = "done" if last else None
+        commit.status = "done" if last and self._closes else None
         turn = self.session.signals.event(f"turn:{self.node}")
         rooms = [self.session.signals.event(f"room:{write.stream}") for write in writes]
         answer = await self.session.commit(commit)
@@ -394,4 +396,5 @@ class Writer:
             self._mark, self._upto = None, (mark.claim, mark.upto)
         self._delivery.delivered(delivered, [write.stream for write in writes if write.end])
         if commit.reads:
+            self.source.settled(commit.reads)
             self._delivery.advanced(self.node, commit.reads)

@@ -198,6 +198,7 @@ class NodeRecord:
     counters: Mapping[str, int] = field(default_factory=dict)
     report: Mapping[str, Any] = field(default_factory=dict)
     error: bytes = b""
+    segments: Sequence[Any] = ()
 
 
 class Range(NamedTuple):

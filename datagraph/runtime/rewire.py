@@ -1,0 +1,277 @@
+"""Changing what is connected to what while values flow: one atomic cut in the store, then the same in this process.
+
+Every port that loses its stream is cut, and every port that gains one begins somewhere. Where one reader takes over
+from another it begins exactly where that one was cut, which is at what it has taken and not yet finished or stored: so
+nothing is drained and nobody waits. A port that moves to another stream without a successor first reads what had been
+written to the old one. Both are positions that the script in the store checks and keeps, so a crash before it leaves
+the old wiring and a crash after it the new one.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, Protocol
+
+import anyio
+
+from ..exceptions import RunError
+from ..streams.records import CLAIMED, NOW, Cut, Join, NodeSpec, Rewire, Rewired, RunSpec, StreamSpec, at_cut
+from .node import Node
+from .port import Port
+from .work import Work
+
+if TYPE_CHECKING:
+    from ..streams.store import Session
+
+_PATIENCE = 0.5
+"""Seconds that a node may take to come to a safe point by itself, before what it has in hand is left to be done again."""
+
+
+class Moved:
+    """A port of a node that stays reads another stream."""
+
+    __slots__ = ("new", "node", "old", "port")
+
+    def __init__(self, node: str, port: str, old: str, new: str) -> None:
+        self.node, self.port, self.old, self.new = node, port, old, new
+
+
+@dataclass(slots=True)
+class Orders:
+    """A change as the runtime carries it out.
+
+    `spec` is the run as it is afterwards, its nodes' inputs named by port; `moved` the ports of nodes that stay which
+    read another stream; `added` and `replaced` the works of new nodes and of those that begin anew (another function,
+    other options); `seeks` where ports go on in their own stream: (node, port, position). `capacities` are by (node,
+    port), in values and bytes, None where nothing holds the writer back.
+    """
+
+    version: int
+    spec: RunSpec
+    moved: Sequence[Moved] = ()
+    seeks: Sequence[tuple[str, str, int]] = ()
+    dropped: Sequence[str] = ()
+    added: Mapping[str, Work] = field(default_factory=dict)
+    replaced: Mapping[str, Work] = field(default_factory=dict)
+    fresh: Sequence[str] = ()
+    capacities: Mapping[tuple[str, str], tuple[int, int] | None] = field(default_factory=dict)
+    note: bytes = b""
+    events: Sequence[bytes] = ()
+
+
+class Stage(Protocol):
+    """The engine, as a change needs it."""
+
+    session: Session
+    nodes: list[Node]
+
+    async def enter(self, work: Work) -> None:
+        """Have a node run from now on."""
+
+    def leave(self, node: Node) -> None:
+        """The node object is done with; another may run in its place."""
+
+    def joined(self, join: Join, position: int) -> None:
+        """A port reads a stream from that position on."""
+
+    def released(self, node: str, segment: str, stream: str) -> None:
+        """A segment was cut: it holds its writer back no more."""
+
+
+class Change:
+    """One change under way. `apply` is all of it."""
+
+    def __init__(self, stage: Stage, orders: Orders) -> None:
+        self._stage = stage
+        self._orders = orders
+        self._cuts: list[Cut] = []
+        self._joins: list[Join] = []
+        self._frozen: list[tuple[Port, int]] = []  # and the number of its cut
+        self._by_stream: dict[str, int] = {}  # who takes the stream over begins at that cut
+        self._halted: list[Node] = []
+        self._positions: dict[str, int] = {}
+
+    async def apply(self) -> Rewired:
+        """Carry it out, or leave everything as it was and raise why."""
+        orders, stage = self._orders, self._stage
+        try:
+            for node in stage.nodes:
+                await node.ready.wait()
+            await self._halt()
+            self._cut()
+            self._join()
+            change = Rewire(
+                orders.version,
+                self._spec(),
+                self._cuts,
+                self._joins,
+                added=tuple(orders.added),
+                fresh=tuple(orders.fresh),
+                note=orders.note,
+                events=orders.events,
+            )
+            done = await stage.session.rewire(change)
+        except BaseException:
+            with anyio.CancelScope(shield=True):
+                await self._take_back()
+            raise
+        with anyio.CancelScope(shield=True):
+            await self._follow(done)
+        return done
+
+    # -- before the cut -------------------------------------------------------------------------------------------
+
+    def _nodes(self, name: str) -> list[Node]:
+        return [node for node in self._stage.nodes if node.name == name]
+
+    async def _halt(self) -> None:
+        nodes = [node for name in self._orders.replaced for node in self._nodes(name)]
+        for node in nodes:
+            if node.status in {"done", "failed"}:
+                raise RunError(f"{node.name!r} has ended: it cannot be changed any more")
+        for node in nodes:
+            self._halted.append(node)
+            node.halt()
+        with anyio.move_on_after(_PATIENCE):
+            for node in nodes:
+                await node.over.wait()
+        for node in nodes:
+            if not node.over.is_set():
+                node.redo()
+        for node in nodes:
+            await node.over.wait()
+            if node.status != "halted":
+                raise RunError(f"{node.name!r} has ended meanwhile ({node.status}): it cannot be changed any more")
+        if nodes:
+            probe = await self._stage.session.probe()
+            for node in nodes:
+                for segment, (position, _) in probe.nodes[node.name].reads.items():
+                    self._positions[segment] = position
+
+    def _gained(self) -> set[str]:
+        added = {spec.name: spec for spec in self._orders.spec.nodes if spec.name in self._orders.added}
+        return {move.new for move in self._orders.moved} | {s for spec in added.values() for _, s in spec.inputs}
+
+    def _cut(self) -> None:
+        orders, gained = self._orders, self._gained()
+        for name in orders.dropped:
+            for node in self._nodes(name)[:1]:
+                for port in node.ports.values():
+                    if not port.name.startswith("~"):
+                        self._cut_one(node, port, handed=True)
+        leaving = {stream for name in orders.dropped for node in self._nodes(name) for stream in node.work.outputs}
+        for move in orders.moved:
+            if move.old in leaving:
+                continue  # its writer ends, and so does what it reads there
+            for node in self._nodes(move.node)[:1]:
+                self._cut_one(node, node.ports[move.port], handed=move.old in gained)
+        for name, port_name, _ in orders.seeks:
+            for node in self._nodes(name)[:1]:
+                self._cut_one(node, node.ports[port_name], handed=False, now=False)
+
+    def _cut_one(self, node: Node, port: Port, *, handed: bool, now: bool = True) -> None:
+        """Cut what a port reads last: at what it has taken where somebody takes over, else at what is written."""
+        last = port.segments[-1]
+        if node in self._halted:
+            position = self._positions.get(last.name, last.start) if handed or not now else NOW
+        elif node.work.workers > 1:
+            position = CLAIMED if handed or not now else NOW
+        else:
+            taken = port.freeze(fetched=not handed and now)
+            position = taken if handed or not now else NOW
+            self._frozen.append((port, len(self._cuts)))
+        if handed:
+            self._by_stream.setdefault(last.stream, len(self._cuts))
+        self._cuts.append(Cut(node.name, last.name, position))
+
+    def _join(self) -> None:
+        orders = self._orders
+        reads = [(move.node, move.port, move.new) for move in orders.moved]
+        reads += [
+            (spec.name, port, stream)
+            for spec in orders.spec.nodes
+            if spec.name in orders.added
+            for port, stream in spec.inputs
+            if not port.startswith("~")
+        ]
+        for name, port, stream in reads:
+            cut = self._by_stream.get(stream)
+            self._add(name, port, stream, NOW if cut is None else at_cut(cut))
+        for name, port, position in orders.seeks:
+            for node in self._nodes(name)[:1]:
+                self._add(name, port, node.ports[port].segments[-1].stream, position)
+
+    def _add(self, node: str, port: str, stream: str, position: int) -> None:
+        capacity = self._orders.capacities.get((node, port), (4000, 64 * 2**20))
+        opened = any(each.ports[port].hold == "open" for each in self._nodes(node) if port in each.ports)
+        name = self._segment(port)
+        if capacity is None or opened:
+            self._joins.append(Join(node, name, stream, position, hold="open"))
+        else:
+            self._joins.append(Join(node, name, stream, position, *capacity))
+
+    def _segment(self, port: str) -> str:
+        return f"{port}#{self._orders.version + 1}"
+
+    def _spec(self) -> RunSpec:
+        """The run afterwards, with every segment in its place; who reads a stream is told by the cuts and joins."""
+        here = {node.name: node for node in self._stage.nodes}
+        nodes = []
+        for spec in self._orders.spec.nodes:
+            joined = [(join.port, join.stream) for join in self._joins if join.node == spec.name]
+            if spec.name in self._orders.added:
+                known = [pair for pair in spec.inputs if pair[0].startswith("~")]
+            else:
+                known = self._known(here.get(spec.name), spec)
+            nodes.append(replace(spec, inputs=(*known, *joined)))
+        streams = [s if s.private else StreamSpec(s.name, s.writer, (), s.keep) for s in self._orders.spec.streams]
+        return replace(self._orders.spec, nodes=tuple(nodes), streams=tuple(streams))
+
+    def _known(self, node: Node | None, spec: NodeSpec) -> list[tuple[str, str]]:
+        if node is None:
+            return list(spec.inputs)
+        return [(segment.name, segment.stream) for segment in node.segments()] or list(spec.inputs)
+
+    # -- after it -------------------------------------------------------------------------------------------------
+
+    async def _take_back(self) -> None:
+        for port, _ in self._frozen:
+            port.thaw()
+        for node in self._stage.nodes:
+            node.nudge()
+        for node in self._halted:
+            await node.over.wait()
+            if node.status == "halted":
+                self._stage.leave(node)
+        for work in {node.name: node.work for node in self._halted if node.status == "halted"}.values():
+            await self._stage.enter(work)
+
+    async def _follow(self, done: Rewired) -> None:
+        """The store has it: what runs here goes on by it."""
+        stage, orders = self._stage, self._orders
+        for cut, position in zip(self._cuts, done.cuts, strict=True):
+            for node in self._nodes(cut.node):
+                for port in node.ports.values():
+                    if port.segments[-1].name == cut.port and node not in self._halted:
+                        port.cut(position)
+                        stage.released(cut.node, cut.port, port.segments[-1].stream)
+        for join, position in zip(self._joins, done.joins, strict=True):
+            stage.joined(join, position)
+            for node in self._nodes(join.node):
+                if node not in self._halted:
+                    node.ports[join.port.rpartition("#")[0]].append(join.port, join.stream, position)
+        for node in self._halted:
+            stage.leave(node)
+        for name in orders.added:
+            for node in self._nodes(name):  # it was dropped, and comes back
+                stage.leave(node)
+        for work in (*orders.replaced.values(), *orders.added.values()):
+            await stage.enter(work)
+        for name in orders.dropped:
+            for node in self._nodes(name):
+                if not node.work.inputs:
+                    node.close()
+        for node in stage.nodes:
+            node.nudge()
+
