@@ -11,11 +11,9 @@ from .check import problems as wrong
 from .check import suggest
 from .model import Edge, Graph, Node, Port
 from .text import clean, signature
+from .tuning import TUNED
 
 Fits = Callable[[Port, Port], bool]
-
-TUNED = ("capacity", "concurrency", "workers", "rate", "retries", "timeout", "on_error")
-"""Attributes that can be tuned while a node runs; "given" holds what was, these and the processor's own settings."""
 
 
 class Rewired(NamedTuple):
@@ -155,7 +153,9 @@ def joint(edge: Edge) -> tuple[str, str, str]:
 
 
 def _function(node: Node) -> object:
-    attrs = {key: value for key, value in node.attrs.items() if key not in ("given", *TUNED)}
+    """What makes a node the function that it is: its code where that is known, else also where it stands."""
+    beside = {"given", *TUNED, *(("version", "source", "doc") if node.attrs.get("code_version") else ())}
+    attrs = {key: value for key, value in node.attrs.items() if key not in beside}
     return attrs, {(p.name, p.type) for p in node.inputs}, {(p.name, p.type, p.stream) for p in node.outputs}
 
 
