@@ -46,6 +46,7 @@ from .flow.processor import Processor, processor
 from .flow.run import Run
 from .flow.shortcuts import attach_run, forget, load, recover, run, runs
 from .flow.supervisor import Supervisor
+from .graph.edit import Connect, Disconnect, Drop, Insert, Move, Swap, Tune
 from .runtime.context import Context
 from .runtime.inject import Depends
 from .runtime.io import IO
@@ -62,10 +63,13 @@ __all__ = [
     "Batch",
     "CodecError",
     "CodecRefusedError",
+    "Connect",
     "Context",
     "CyclicFlowError",
     "DatagraphError",
     "Depends",
+    "Disconnect",
+    "Drop",
     "DuplicateIOError",
     "DuplicateProcessorError",
     "EmptyStreamError",
@@ -74,6 +78,7 @@ __all__ = [
     "Flow",
     "GraphError",
     "IOVal",
+    "Insert",
     "InternalError",
     "InvalidNameError",
     "LeaseHeldError",
@@ -81,6 +86,7 @@ __all__ = [
     "Many",
     "MismatchedIOError",
     "MissingExtraError",
+    "Move",
     "MsgpackCodec",
     "NonDeterministicError",
     "NotAttachedError",
@@ -105,6 +111,8 @@ __all__ = [
     "StoreUnavailableError",
     "StreamTrimmedError",
     "Supervisor",
+    "Swap",
+    "Tune",
     "UnknownIOError",
     "UnregisteredProcessorError",
     "UnresolvedFlowError",

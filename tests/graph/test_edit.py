@@ -1,0 +1,436 @@
+"""Edits: what each makes of a graph, every reason why one is refused, and that they survive being sent."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+import datagraph
+from datagraph.exceptions import GraphError
+from datagraph.graph.change import DEFAULT, Change, Handover, Rewired, Tuned
+from datagraph.graph.edit import (
+    Connect,
+    Disconnect,
+    Drop,
+    Edit,
+    Insert,
+    Move,
+    Swap,
+    Tune,
+    code,
+    from_dict,
+    to_dict,
+)
+from datagraph.graph.model import Graph, Node, Port
+from datagraph.graph.rewiring import becoming, changed
+from datagraph.graph.wiring import by_port
+
+
+def worker(name: str, reads: str = "", writes: str = "", **attrs: Any) -> Node:
+    """A processor; streams are given as words, each with a type after a colon if it has one."""
+    inputs, outputs = (tuple(Port(*word.split(":")) for word in words.split()) for words in (reads, writes))
+    return Node(name, inputs=inputs, outputs=outputs, attrs=attrs)
+
+
+FLOW = by_port(
+    [
+        worker("load", "path", "text"),
+        worker("split", "text", "words", settings=["least"], capacity=50),
+        worker("count", "words", "count"),
+        worker("report", "words count", "report", wait=True),
+    ],
+    name="wordcount",
+)
+CLEAN = worker("clean", "words", "cleaned")
+
+
+def lines(change: Change) -> tuple[str, ...]:
+    """What a change says, where it can be made."""
+    assert change.problems == ()
+    return change.lines()
+
+
+def refusal(*edits: Edit, graph: Graph = FLOW) -> str:
+    """The one reason against these edits."""
+    (problem,) = changed(graph, edits).problems
+    return problem
+
+
+def edge_names(graph: Graph) -> set[str]:
+    return {edge.name for edge in graph.edges}
+
+
+def test_a_moved_source_is_another_stream_for_one_input() -> None:
+    """Nothing else reads anything else, and the edge keeps its capacity."""
+    change = changed(FLOW, Move("text->split.text", source="path"))
+    assert change.rewired == (Rewired("split", "text", "text", "path"),)
+    assert lines(change) == ("`split` reads `path` instead of `text`", "nobody reads `text` any more")
+    assert edge_names(change.after) - edge_names(FLOW) == {"path->split.text", "text->out:text.text"}
+    assert [edge.capacity for edge in change.after.into("split")] == [50]
+    assert change.after.node("split").inputs == (Port("text", stream="path"),)
+    assert change.handovers == ()
+
+
+def test_a_moved_target_takes_the_edge_over_where_the_old_reader_was() -> None:
+    """The old reader goes in the same change; by the node's name alone, if it has one input."""
+    edits = [Drop("report"), Move("words->count.words", target="tally"), Disconnect("count")]
+    graph = by_port([*FLOW.processors(), worker("tally", "path", "sum")])
+    change = changed(graph, edits)
+    assert change.rewired == (Rewired("tally", "path", "path", "words"),)
+    assert change.handovers == ()  # report stopped as well, so whose place it is cannot be told
+    change = changed(
+        graph, [Move("words->count.words", target="tally.path"), Move("words->count.words", source="text")]
+    )
+    assert change.handovers == (Handover("tally", "path", "count", "words"),)
+    assert lines(change) == ("`count` reads `text` instead of `words`", "`tally` reads `words` instead of `path`")
+
+
+def test_a_reader_whose_edge_was_taken_must_get_another_or_go() -> None:
+    """Alone the move is refused; with another stream, or without the node, it is not."""
+    move = Move("words->count.words", target="report.count")
+    assert refusal(move).startswith("`count` would be left without its input 'words'")
+    assert changed(FLOW, [move, Drop("count")]).problems == ()
+    assert changed(FLOW, [move, Insert(CLEAN, "words->count.words")]).problems == ()
+    assert changed(FLOW, [move, Move("words->count.words", source="text")]).problems == ()
+    assert "would be left" in refusal(move, Drop("split"))
+
+
+def test_what_is_inserted_stands_where_its_reader_stood() -> None:
+    """It reads on where that one was, which reads its output from the first value on."""
+    change = changed(FLOW, Insert(CLEAN, "words->count.words"))
+    assert lines(change) == ("new: `clean` (words -> cleaned)", "`count` reads `cleaned` instead of `words`")
+    assert change.handovers == (Handover("clean", "words", "count", "words"),)
+    assert change.added == (change.after.node("clean"),)
+    assert {"words->clean.words", "cleaned->count.words", "words->report.words"} <= edge_names(change.after)
+
+
+def test_a_port_of_another_name_reads_the_edge_it_is_inserted_into() -> None:
+    """What counts is the edge, not what the port of the new one is called."""
+    change = changed(FLOW, Insert(worker("strip", "line", "stripped"), "path->load.path"))
+    assert lines(change)[1] == "`load` reads `stripped` instead of `path`"
+    assert "path->strip.line" in edge_names(change.after)
+
+
+def test_an_insert_before_the_end_makes_the_flow_longer() -> None:
+    """Who reads the stream by its name goes on reading it; the new one's output can be read as well."""
+    change = changed(FLOW, Insert(worker("mail", "report", "sent"), "report->out:report.report"))
+    assert lines(change) == ("new: `mail` (report -> sent)",)
+    assert [node.name for node in change.after][-2:] == ["mail", "out:sent"]
+
+
+def test_an_insert_and_a_drop_leave_everything_as_it_was() -> None:
+    """Also the capacities and the order."""
+    there = changed(FLOW, Insert(CLEAN, "words->count.words")).after
+    assert changed(there, Drop("clean")).after == FLOW
+    assert changed(FLOW, []).after == FLOW
+    assert changed(FLOW, []).is_empty
+    assert str(changed(FLOW, [])) == "nothing changes"
+
+
+def test_who_reads_what_a_dropped_node_wrote_reads_what_it_read() -> None:
+    """All of its readers, from where it was."""
+    change = changed(FLOW, Drop("split"))
+    assert lines(change) == (
+        "dropped: `split` (text -> words)",
+        "`count` reads `text` instead of `words`",
+        "`report.words` reads `text` instead of `words`",
+    )
+    assert change.handovers == (
+        Handover("count", "words", "split", "text"),
+        Handover("report", "words", "split", "text"),
+    )
+
+
+def test_a_dropped_node_that_nobody_reads_is_gone_with_its_outputs() -> None:
+    """However many inputs it had."""
+    change = changed(FLOW, Drop("report"))
+    assert lines(change) == ("dropped: `report` (words, count -> report)", "nobody reads `count` any more")
+    assert [node.name for node in change.after if node.kind == "output"] == ["out:count"]
+
+
+def test_a_node_between_several_streams_cannot_just_be_dropped() -> None:
+    """What its readers would read instead is not clear."""
+    graph = by_port([worker("join", "a b", "c"), worker("end", "c", "d")])
+    assert refusal(Drop("join"), graph=graph) == (
+        "`join` has 2 inputs and 1 output, so what `end` would read instead is not clear: "
+        "move their edges first, or Disconnect it"
+    )
+    assert changed(graph, [Move("c->end.c", source="a"), Drop("join")]).problems == ()
+    assert "has no inputs and 1 output" in refusal(Drop("a"), graph=by_port([worker("a", "", "x"), worker("b", "x")]))
+
+
+def test_disconnect_takes_everything_with_it_that_only_this_node_feeds() -> None:
+    """Through as many nodes as there are; one that also reads something else would be left without an input."""
+    change = changed(FLOW, Disconnect("split"))
+    assert [node.name for node in change.dropped] == ["split", "count", "report"]
+    assert [node.name for node in change.after] == ["in:path", "load", "out:text"]
+    assert refusal(Disconnect("count")).startswith("`report` would be left without its input 'count'")
+
+
+def test_a_branch_is_connected_to_streams_of_the_run() -> None:
+    """By the names of its inputs, or by those that are said."""
+    change = changed(FLOW, Connect(CLEAN))
+    assert lines(change) == ("new: `clean` (words -> cleaned)",)
+    change = changed(FLOW, Connect(CLEAN, words="text"))
+    assert lines(change) == ("new: `clean` (text -> cleaned)",)
+    assert "text->clean.words" in edge_names(change.after)
+    branch = [Connect(worker("last", "cleaned", "z")), Connect(CLEAN)]
+    assert changed(FLOW, branch).problems == ()
+
+
+def test_an_input_stays_one_when_nobody_reads_it_any_more() -> None:
+    """What is given to the run is still given; it can be read by its name."""
+    change = changed(FLOW, [Disconnect("load"), Connect(worker("tick", "", "ticks"))])
+    assert [node.name for node in change.after] == ["in:path", "tick", "out:path", "out:ticks"]
+    assert lines(change)[-1] == "nobody reads `path` any more"
+
+
+def test_a_swap_keeps_name_streams_and_what_was_tuned() -> None:
+    """The rest is the new function's."""
+    graph = changed(FLOW, [Tune("split", concurrency=4, least=2), Move("text->split.text", source="path")]).after
+    by = worker("tokens", "text:str", "words:str", settings=["least", "most"], rate=9.0, code_version="b")
+    change = changed(graph, Swap("split", by))
+    assert change.swapped == ("split",)
+    assert change.fresh == ()
+    node = change.after.node("split")
+    assert node.inputs == (Port("text", "str", "path"),)
+    assert (node.attrs["concurrency"], node.attrs["rate"]) == (4, 9.0)
+    assert node.attrs["given"] == {"concurrency": 4, "least": 2}
+    assert change.tuned == (Tuned("split", "capacity", 50, 4_000), Tuned("split", "rate", None, 9.0))
+
+
+def test_a_swap_says_whether_the_state_stays_and_which_version_it_is() -> None:
+    """A function with the same facts is still another one."""
+    graph = by_port([worker("sum", "x", "y", version=1, code_version="a")])
+    by = worker("sum", "x", "y", version=2, code_version="b")
+    assert lines(changed(graph, Swap("sum", by))) == ("`sum`: another function (version 1 -> 2)",)
+    assert lines(changed(graph, Swap("sum", by, fresh=True))) == (
+        "`sum`: another function (version 1 -> 2), without the state",
+    )
+    same = changed(graph, Swap("sum", graph.node("sum"), fresh=True))
+    assert (same.is_empty, same.swapped, same.fresh) == (False, ("sum",), ("sum",))
+
+
+def test_a_swap_with_other_ports_says_what_differs() -> None:
+    """Inputs and outputs both."""
+    said = refusal(Swap("count", worker("tally", "word", "sum")))
+    assert "`count` reads 'words', its new function 'word': give it the same inputs" in said
+    assert "`count` writes 'count', its new function 'sum': say outputs=['count']" in said
+
+
+def test_tuning_is_seen_on_the_node_and_on_its_edges() -> None:
+    """Old and new; a setting of its own was at its default."""
+    change = changed(FLOW, Tune("split", capacity=200, concurrency=2, rate=None, least=3))
+    assert change.tuned == (
+        Tuned("split", "capacity", 50, 200),
+        Tuned("split", "concurrency", None, 2),
+        Tuned("split", "least", DEFAULT, 3),
+    )
+    assert lines(change) == (
+        "`split`: capacity 50 -> 200",
+        "`split`: concurrency None -> 2",
+        "`split`: least default -> 3",
+    )
+    (edge,) = change.after.into("split")
+    assert edge.capacity == 200
+    assert changed(change.after, Tune("split", capacity=None)).tuned == (Tuned("split", "capacity", 200, 4_000),)
+
+
+@pytest.mark.parametrize(
+    "changes, says",
+    [
+        ({"concurrency": 0}, "concurrency is a whole number, 1 or more; got 0"),
+        ({"workers": True}, "workers is a whole number"),
+        ({"capacity": 1.5}, "capacity is a whole number"),
+        ({"retries": -1}, "retries is a whole number, 0 or more"),
+        ({"rate": 0}, "rate is a number above 0, or None"),
+        ({"timeout": float("inf")}, "timeout is a number above 0"),
+        ({"on_error": "skipp"}, "did you mean 'skip'?"),
+        ({"leats": 1}, "no setting is called 'leats' (did you mean 'least'?); its own settings are least"),
+    ],
+)
+def test_a_setting_that_cannot_be_says_what_it_may_be(changes: dict[str, Any], says: str) -> None:
+    """In one sentence with the node's name, and nothing is changed."""
+    change = changed(FLOW, Tune.of("split", changes))
+    assert says in change.problems[0]
+    assert change.problems[0].startswith("`split`: ")
+    assert change.after == FLOW
+
+
+def test_a_function_that_takes_one_value_after_the_other_gets_no_concurrency() -> None:
+    """Why is said; one of a kind that nobody knows may have it."""
+    kept = {"shape": "value", "state": "context"}
+    graph = by_port(
+        [
+            worker("io", "a", "b", shape="stream"),
+            worker("batch", "b", "c", shape="batch"),
+            worker("zip", "b c", "d", shape="value"),
+            worker("state", "d", "e", **kept),
+            worker("source", "", "f"),
+            worker("free", "e", "g", shape="value", state="none"),
+        ]
+    )
+    reasons = {node.name: changed(graph, Tune(node.name, workers=2)).problems for node in graph.processors()}
+    assert reasons.pop("free") == ()
+    assert [reason.partition("; it ")[2] for (reason,) in reasons.values()] == [
+        "reads its streams itself (IO)",
+        "takes batches",
+        "takes its 2 inputs in step",
+        "keeps state",
+        "has no input",
+    ]
+    assert "so no capacity bounds it" in refusal(Tune("source", capacity=3), graph=graph)
+    assert "waits for its whole input" in refusal(Tune("report", capacity=3))
+
+
+@pytest.mark.parametrize(
+    "edit, says",
+    [
+        (
+            Move("words->cuont.words", source="text"),
+            "no edge 'words->cuont.words' (did you mean 'words->count.words'?)",
+        ),
+        (Move("words->count.words", source="txt"), "the run has no stream 'txt' (did you mean 'text'?)"),
+        (Move("words->count.words", source="load"), "the run has no stream 'load'; `load` writes 'text'"),
+        (Move("words->count.words", source="words"), "`count` reads 'words' already"),
+        (Move("words->count.words", target="report.words"), "`report` reads 'words' already"),
+        (Move("words->count.words", target="report"), "the run has no input 'report'"),
+        (Move("report->out:report.report", source="text"), "is read by its name"),
+        (Move("text->split.text", source="count"), "a ring: `split` -> `count` -> `split` would wait for each other"),
+        (Swap("cuont", CLEAN), "the run has no processor 'cuont' (did you mean 'count'?)"),
+        (Drop("in:path"), "the run has no processor 'in:path'"),
+        (Insert(worker("count", "words", "x"), "words->count.words"), "a processor `count` already"),
+        (Insert(worker("two", "a b", "c"), "words->count.words"), "`two` has 2 inputs and 1 output"),
+        (Connect(worker("again", "path", "text")), "'text' is written by 'load' and 'again'"),
+        (Connect(worker("new", "wrods", "x")), "nobody writes or gives 'wrods', which `new` would read"),
+        (Connect(worker("new", "", "path")), "'path' is written by 'in:path' and 'new'"),
+        (Connect(worker("new", "text", "x"), txet="words"), "`new` has no input 'txet' (did you mean 'text'?)"),
+    ],
+)
+def test_what_cannot_be_is_refused_with_the_reason_and_what_was_meant(edit: Edit, says: str) -> None:
+    """One problem, one sentence."""
+    assert says in refusal(edit)
+
+
+def test_every_reason_comes_at_once() -> None:
+    """The rest of a change with a bad edit is looked at, too, and the text says all of it."""
+    change = changed(FLOW, [Drop("split"), Drop("x"), Tune("count", rate=-1), Move("words->report.words", source="zz")])
+    assert len(change.problems) == 3
+    assert str(change).count("\n- ") == 3
+    assert "this cannot be done:" in str(change)
+
+
+def test_a_type_that_does_not_fit_is_refused_on_new_edges_only() -> None:
+    """Unknown types fit; what is joined already is not judged; another judge may be given."""
+    graph = by_port([worker("a", "x", "n:int s:str"), worker("b", "n:float", "y"), worker("c", "s:str", "z")])
+    assert changed(graph, Tune("b", rate=1)).problems == ()
+    move = Move("n->b.n", source="s")
+    assert refusal(move, graph=graph) == "`b` reads 'float' as 'n', but 's' holds 'str'"
+    assert changed(graph, move, fits=lambda *ports: bool(ports)).problems == ()
+    assert "'s' holds 'str'" in refusal(Swap("c", worker("d", "s:int", "z")), graph=graph)
+    assert changed(graph, Swap("c", worker("d", "s:int", "z")), fits=lambda *ports: bool(ports)).problems == ()
+    assert changed(graph, Move("n->b.n", source="x")).problems == ()
+
+
+def test_a_run_becomes_another_flow() -> None:
+    """Nodes are the same by name; what the run was given and tuned to stays."""
+    tuned = changed(FLOW, Tune("count", rate=5.0)).after
+    flow = [
+        worker("load", "path", "text"),
+        worker("split", "text", "words", settings=["least"], capacity=50),
+        CLEAN,
+        worker("count", "words", "count"),
+    ]
+    change = becoming(tuned, flow)
+    assert lines(change) == (
+        "new: `clean` (words -> cleaned)",
+        "dropped: `report` (words, count -> report)",
+        "nobody reads `count` any more",
+    )
+    assert change.after.node("count").attrs["rate"] == 5.0
+    assert becoming(FLOW, list(FLOW.processors())).is_empty
+
+
+def test_a_flow_that_the_run_cannot_become_is_refused() -> None:
+    """Other ports under the same name, and an input that nobody gives."""
+    change = becoming(FLOW, [worker("load", "url", "text"), worker("split", "text", "tokens")])
+    assert [problem.partition(":")[0] for problem in change.problems] == [
+        "nobody writes or gives 'url', which `load` would read",
+        "`load` reads 'path', its new function 'url'",
+        "`split` writes 'words', its new function 'tokens'",
+    ]
+
+
+@pytest.mark.parametrize(
+    "make, says",
+    [
+        (lambda: Move("a->b.c"), "moves one end"),
+        (lambda: Move("a->b.c", source="x", target="y.z"), "moves one end"),
+        (lambda: Drop(5), "node is a name; got 5"),  # type: ignore[arg-type]
+        (lambda: Tune("a"), "changes nothing"),
+        (lambda: Swap("a", len), "decorate len with @processor"),  # type: ignore[arg-type]
+        (lambda: Insert(datagraph.Processor, "a->b.c"), "an edit takes a processor"),  # type: ignore[arg-type]
+        (lambda: Connect(Node("in:a", "input")), "an edit takes a processor"),
+        (lambda: Connect(CLEAN, words=3), "takes the name of a stream; got 3"),  # type: ignore[arg-type]
+        (lambda: changed(FLOW, "Drop"), "a change is an edit"),  # type: ignore[arg-type]
+        (lambda: changed(FLOW, [Drop("a"), CLEAN]), "a change is an edit"),  # type: ignore[list-item]
+        (lambda: from_dict({"edit": "insert", "by": "claen", "edge": "e"}, {"clean": CLEAN}), "mean 'clean'.*known"),
+        (lambda: from_dict({"edit": "insert", "by": [], "edge": "e"}, {}), "known: none"),
+        (lambda: from_dict({"edit": "drpo"}, {}), "did you mean 'drop'"),
+        (lambda: from_dict({"edit": "drop"}, {}), "is no edit of the kind 'drop'"),
+        (lambda: from_dict({"edit": "drop", "node": "a", "x": 1}, {}), "is no edit of the kind 'drop'"),
+        (lambda: from_dict({"edit": "tune", "node": "a", "changes": 3}, {}), "changes is a mapping"),
+        (lambda: from_dict({"edit": "tune", "node": "a", "more": {}}, {}), "nothing called more"),
+        (lambda: from_dict(["drop"], {}), "read from a mapping"),  # type: ignore[arg-type]
+    ],
+)
+def test_what_is_no_edit_is_refused_when_it_is_made(make: Any, says: str) -> None:
+    """Not when the change is put together: the line that is wrong is the one that raises."""
+    with pytest.raises(GraphError, match=says):
+        make()
+
+
+EDITS: tuple[Edit, ...] = (
+    Move("words->count.words", source="raw"),
+    Move('a "quoted" edge->b.c', target="it's.x"),
+    Swap("count", CLEAN),
+    Swap("count", CLEAN, fresh=True),
+    Insert(CLEAN, "words->count.words"),
+    Drop("count"),
+    Connect(CLEAN),
+    Connect(CLEAN, words="text"),
+    Disconnect("naïve 名前"),
+    Tune("split", concurrency=2, rate=None, least=[1, "x"]),
+    Tune.of("split", {"not a name": 1, "class": "x", "node": 2, "self": 3}),
+)
+
+
+@pytest.mark.parametrize("edit", EDITS, ids=str)
+def test_an_edit_survives_being_sent_and_being_written_as_python(edit: Edit) -> None:
+    """As JSON and back, and as code that makes the same edit again."""
+    assert from_dict(to_dict(edit), {"clean": CLEAN}) == edit
+    assert eval(code(edit), {"dg": datagraph, "clean": CLEAN}) == edit
+    assert eval(code([edit, edit]), {"dg": datagraph, "clean": CLEAN}) == [edit, edit]
+
+
+def test_code_is_what_one_would_write() -> None:
+    """Double quotes, keywords, variables of the processors' names."""
+    assert code(Move("text->words.text", source="raw")) == 'dg.Move("text->words.text", source="raw")'
+    assert code(Swap("count", CLEAN, fresh=True)) == 'dg.Swap("count", clean, fresh=True)'
+    assert code(Connect(worker("my node!"))) == "dg.Connect(my_node_)"
+    assert repr(Tune("words", concurrency=2)) == "Tune('words', concurrency=2)"
+
+
+def test_a_processor_is_an_edit_s_node() -> None:
+    """What ``@processor`` made is taken as it is; an object in a setting is sent as its text, a Retry as its number."""
+
+    @datagraph.processor
+    def cleaned(words: str) -> str:
+        return words.lower()
+
+    change = changed(FLOW, Insert(cleaned, "words->count.words"))
+    assert lines(change)[0] == "new: `cleaned` (words -> cleaned)"
+    assert code(Insert(cleaned, "words->count.words")) == 'dg.Insert(cleaned, "words->count.words")'
+    sent = to_dict(Tune("split", retries=datagraph.Retry(3), least={1: (object, None)}))["changes"]
+    assert sent == {"retries": 3, "least": {"1": ["<class 'object'>", None]}}
