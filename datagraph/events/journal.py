@@ -180,6 +180,7 @@ class Journal:
         self._recent: deque[tuple[float, bytes]] = deque()
         self._gap = 0.0
         self._size = 0
+        self._earlier: list[tuple[float, Graph]] = []
 
     def __len__(self) -> int:
         return len(self._even) + len(self._recent)
@@ -192,12 +193,34 @@ class Journal:
         """Bytes of JSON that are kept."""
         return self._size
 
+    def rewire(self, graph: Graph) -> None:
+        """The run has another graph from now on; what was seen before is kept as far as names are the same."""
+        if self._recent:
+            self._earlier.append((self._recent[-1][0], self.graph))
+        self.graph = graph
+
+    def _bring_up(self) -> None:
+        """Pack what was packed by an earlier graph again, when somebody asks for it."""
+        earlier, self._earlier = self._earlier, []
+        if not earlier:
+            return
+
+        def again(entry: tuple[float, bytes]) -> tuple[float, bytes]:
+            old = next((graph for until, graph in earlier if entry[0] <= until), None)
+            return entry if old is None else (entry[0], encode(pack(unpack(decode(entry[1]), old), self.graph)))
+
+        self._even = [again(entry) for entry in self._even]
+        self._recent = deque(again(entry) for entry in self._recent)
+        self._size = sum(len(data) for _, data in chain(self._even, self._recent))
+
     def texts(self) -> list[bytes]:
         """The ticks as JSON, oldest first."""
+        self._bring_up()
         return [data for _, data in chain(self._even, self._recent)]
 
     def last(self) -> bytes | None:
         """The last tick as JSON."""
+        self._bring_up()
         return self._recent[-1][1] if self._recent else None
 
     def record(self, snapshot: Snapshot) -> bytes:

@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from contextlib import AsyncExitStack
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from ..graph.check import check_name
-from ..graph.model import Graph
+from ..graph.model import Edge, Graph, Node
+from ..graph.tuning import TUNED
+from ..graph.wiring import CAPACITY_BYTES
 from ..runtime.context import Context
 from ..runtime.inject import Binding, Overrides, prepare
 from ..runtime.work import Work
-from ..streams.records import Hold, NodeSpec, ReaderSpec, RunSpec, StreamSpec
+from ..streams.records import NodeSpec, ReaderSpec, RunSpec, StreamSpec
 
 if TYPE_CHECKING:
     from .processor import Processor
@@ -27,31 +30,45 @@ def run_id(name: str) -> str:
     return f"{check_name('run', name)}-{os.urandom(4).hex()}"
 
 
-def private_stream(processor: Processor) -> str:
-    """The stream that brings a processor's dead letters back; "" where it can have none."""
-    return _PRIVATE + processor.name if processor.on_error == "dead_letter" and _per_value(processor) else ""
-
-
-def _per_value(processor: Processor) -> bool:
-    return processor.binding.shape != "stream" and len(processor.inputs) == 1
+def private_stream(node: Node, processor: Processor) -> str:
+    """The stream that brings a node's dead letters back; "" where it can have none."""
+    one_by_one = processor.binding.shape != "stream" and len(node.inputs) == 1
+    return _PRIVATE + node.name if node.attrs["on_error"] == "dead_letter" and one_by_one else ""
 
 
 def works(
-    processors: Sequence[Processor],
+    graph: Graph,
+    processors: Mapping[str, Processor],
+    make: Callable[[Node, Processor], Work],
+) -> list[Work]:
+    """The orders of every node that has its processor here."""
+    return [make(graph.node(name), processor) for name, processor in processors.items()]
+
+
+def maker(
     *,
     settings: Mapping[str, Mapping[str, Any]],
     overrides: Overrides,
     stack: AsyncExitStack,
     cache: dict[Any, Any],
-) -> list[Work]:
-    """The orders of every node. Dependencies are shared by all of them through `cache` and cleaned up by `stack`."""
-    return [
-        work(processor, settings=settings.get(processor.name, {}), overrides=overrides, stack=stack, cache=cache)
-        for processor in processors
-    ]
+) -> Callable[[Node, Processor], Work]:
+    """Makes orders; dependencies are shared by all nodes of the run through `cache` and cleaned up by `stack`."""
+
+    def make(node: Node, processor: Processor) -> Work:
+        return work(
+            node,
+            processor,
+            settings=settings.get(node.name, {}),
+            overrides=overrides,
+            stack=stack,
+            cache=cache,
+        )
+
+    return make
 
 
 def work(
+    node: Node,
     processor: Processor,
     *,
     settings: Mapping[str, Any],
@@ -59,7 +76,7 @@ def work(
     stack: AsyncExitStack,
     cache: dict[Any, Any],
 ) -> Work:
-    """The orders of one node."""
+    """The orders of one node: the function is the processor's, name, streams and options are the node's."""
     binding: Binding = processor.binding
 
     async def ready(inner: AsyncExitStack, context: Context) -> Callable[..., Any]:
@@ -67,30 +84,33 @@ def work(
             binding, stack, context=context, settings=context.settings, overrides=overrides, cache=cache
         )
 
-    batch = binding.batch
+    batch, attrs = binding.batch, node.attrs
+    streams = {port.name: port.stream for port in (*node.inputs, *node.outputs)}
+    retry = processor.retry
+    own = {name: value for name, value in attrs.get("given", {}).items() if name not in TUNED}
     return Work(
-        name=processor.name,
-        inputs=tuple((port, port) for port in binding.ports),
-        outputs=tuple(processor.outputs),
+        name=node.name,
+        inputs=tuple((port, streams[port]) for port in binding.ports),
+        outputs=tuple(streams[port] for port in processor.outputs),
         shape=binding.shape,
         flavour=binding.flavour,
         prepare=ready,
-        concurrency=processor.concurrency,
-        workers=processor.workers,
+        concurrency=attrs["concurrency"],
+        workers=attrs["workers"],
         ordered=processor.ordered,
         wait=processor.wait,
-        retry=processor.retry,
-        timeout=processor.timeout,
-        rate=processor.rate,
-        on_error=processor.on_error,
+        retry=retry if retry.attempts == attrs["retries"] else replace(retry, attempts=attrs["retries"]),
+        timeout=attrs["timeout"],
+        rate=attrs["rate"],
+        on_error=attrs["on_error"],
         state=processor.state,
         batch_size=batch.size if batch is not None else 1,
         batch_within=batch.within if batch is not None else None,
         batch_frame=binding.batch_frame,
         uses_context=binding.has_context,
-        private=private_stream(processor),
-        settings=dict(settings),
-        version=f"{processor.version}:{processor.code_version}",
+        private=private_stream(node, processor),
+        settings={**settings, **own},
+        version=f"{attrs['version']}:{processor.code_version}",
     )
 
 
@@ -98,7 +118,7 @@ def specify(
     run: str,
     name: str,
     graph: Graph,
-    processors: Sequence[Processor],
+    processors: Mapping[str, Processor],
     *,
     keep: int,
     keep_results: int,
@@ -110,24 +130,25 @@ def specify(
         NodeSpec(node.name, outputs=tuple(p.stream for p in node.outputs), counts=False) for node in _inputs(graph)
     ]
     streams: list[StreamSpec] = []
-    by_name = {processor.name: processor for processor in processors}
-    for processor in processors:
-        private = private_stream(processor)
-        inputs = tuple((port, port) for port in processor.binding.ports)
+    for node in graph.processors():
+        processor = processors[node.name]
+        private = private_stream(node, processor)
+        stream_of = {port.name: port.stream for port in node.inputs}
+        inputs = tuple((port, stream_of[port]) for port in processor.binding.ports)
         nodes.append(
             NodeSpec(
-                processor.name,
+                node.name,
                 inputs=(*inputs, (private, private)) if private else inputs,
-                outputs=tuple(processor.outputs),
-                shared=processor.workers > 1,
+                outputs=tuple(port.stream for port in node.outputs),
+                shared=node.attrs["workers"] > 1,
                 ordered=processor.ordered,
             )
         )
         if private:
-            readers = (ReaderSpec(processor.name, private, hold="open"),)
-            streams.append(StreamSpec(private, processor.name, readers, keep=keep, private=True))
+            readers = (ReaderSpec(node.name, private, hold="open"),)
+            streams.append(StreamSpec(private, node.name, readers, keep=keep, private=True))
     for node in graph:
-        streams += [_stream(graph, node.name, port.stream, by_name, keep, keep_results) for port in node.outputs]
+        streams += [_stream(graph, node.name, port.stream, processors, keep, keep_results) for port in node.outputs]
     return RunSpec(run, name, graph.to_dict(), tuple(nodes), tuple(streams), paused, meta)
 
 
@@ -142,12 +163,18 @@ def _stream(
     for edge in graph.edges:
         if edge.stream != stream or edge.target not in processors:
             continue
-        hold: Hold = "hold" if edge.capacity is not None else "open"
-        capacity = {} if edge.capacity is None else {"capacity": edge.capacity}
-        if edge.capacity_bytes is not None:
-            capacity["capacity_bytes"] = edge.capacity_bytes
-        batch = processors[edge.target].binding.batch
-        if batch is not None and edge.capacity is not None:
-            capacity["capacity"] = max(edge.capacity, 2 * batch.size)
-        readers.append(ReaderSpec(edge.target, edge.target_port, hold=hold, **capacity))
+        room = room_of(edge, processors[edge.target])
+        if room is None:
+            readers.append(ReaderSpec(edge.target, edge.target_port, hold="open"))
+        else:
+            readers.append(ReaderSpec(edge.target, edge.target_port, *room))
     return StreamSpec(stream, writer, tuple(readers), keep=keep if readers else keep_results)
+
+
+def room_of(edge: Edge, reader: Processor) -> tuple[int, int] | None:
+    """The capacity of an edge in values and bytes, twice a batch at least; None where nothing holds its writer back."""
+    if edge.capacity is None:
+        return None
+    batch = reader.binding.batch
+    values = edge.capacity if batch is None else max(edge.capacity, 2 * batch.size)
+    return values, CAPACITY_BYTES if edge.capacity_bytes is None else edge.capacity_bytes

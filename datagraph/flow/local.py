@@ -12,9 +12,9 @@ import anyio
 
 from ..events.journal import Journal
 from ..events.snapshot import Snapshot
-from ..exceptions import DatagraphError, InternalError, RunCancelledError, StoreLostError
+from ..exceptions import DatagraphError, InternalError, RunCancelledError, RunError, StoreLostError
 from ..executors.base import Executor
-from ..graph.model import INPUT_PREFIX, Graph
+from ..graph.model import INPUT_PREFIX, Graph, Node
 from ..observe.probe import Observer
 from ..observe.watch import Watcher
 from ..runtime.bridge import RuntimeThread
@@ -26,7 +26,8 @@ from ..runtime.values import OPEN
 from ..runtime.work import Work
 from ..streams.records import RunRecord
 from ..streams.store import Session, Store
-from .compile import works
+from .changing import Changes
+from .compile import maker, works
 
 if TYPE_CHECKING:
     from .processor import Processor
@@ -71,6 +72,8 @@ class LocalRun:
         self.waiting = 0
         self.tell: Callable[[str], None] | None = None
         self.graph = Graph.from_dict(record.graph)
+        self.changes = Changes(self)
+        self.make: Callable[[Node, Processor], Work]
         self._observer = Observer(self.graph)
         self._watched = False
         self._watcher = Watcher(
@@ -95,10 +98,11 @@ class LocalRun:
     ) -> None:
         """Say what this process does of the run: these processors, and feeding these inputs."""
         feeders = [self._feeder(name, values, pace) for name, values in inputs.items()]
+        self.changes.begin(processors)
 
         def prepare(stack: AsyncExitStack) -> Sequence[Work]:
-            cache: dict[Any, Any] = {}
-            return [*feeders, *works(processors, settings=settings, overrides=overrides, stack=stack, cache=cache)]
+            self.make = maker(settings=settings, overrides=overrides, stack=stack, cache={})
+            return [*feeders, *works(self.graph, self.changes.processors, self.make)]
 
         self._prepare = prepare
         self._executor = executor
@@ -110,6 +114,26 @@ class LocalRun:
             inbox = self.inboxes[name] = Inbox()
             return open_feeder(node, name, inbox, self.thread.soon, pace=pace)
         return feeder(node, name, values, pace=pace)
+
+    def working_engine(self) -> StreamEngine:
+        """What works on the run here; RunError where nothing does."""
+        if self.record.status != "running":
+            raise RunError(f"the run {self.record.id!r} is {self.record.status}: it cannot be changed any more")
+        if self.engine is None or not self._working:
+            raise RunError(
+                f"nothing works on the run {self.record.id!r} in this process: change it where it was started, or "
+                f"recover it here first"
+            )
+        return self.engine
+
+    def rewired(self, graph: Graph, version: int) -> None:
+        """The wiring is another one since."""
+        self.graph = graph
+        self.record.wiring = version
+        self.record.graph = graph.to_dict()
+        self._observer = Observer(graph)
+        self._watcher.rewired(graph)
+        self._wake()
 
     # -- the task -------------------------------------------------------------------------------------------------
 

@@ -13,6 +13,7 @@ from ..events.journal import Journal
 from ..events.snapshot import Snapshot
 from ..exceptions import DatagraphError, UnknownIOError
 from ..graph.check import suggest
+from ..graph.edit import Tune
 from ..graph.model import Graph
 from ..graph.text import to_text
 from ..observe import upstairs
@@ -28,11 +29,16 @@ from .results import RunStream
 from .subject import RunSubject
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from pathlib import Path
 
     import pandas as pd
 
     from ..drawing.charts import Picture
+    from ..graph.change import Change
+    from ..graph.edit import Edit
+    from .changing import Applied
+    from .flow import Flow
 
 Status = Literal["running", "paused", "completed", "failed", "cancelled"]
 
@@ -44,13 +50,13 @@ class Run:
     run.wait()`` beside ``run.join()``.
     """
 
-    def __init__(self, thread: RuntimeThread, local: LocalRun, graph: Graph, *, all_outputs: bool = False) -> None:
+    def __init__(self, thread: RuntimeThread, local: LocalRun, *, all_outputs: bool = False) -> None:
         self._thread = thread
         self._local = local
-        self._graph = graph
         self._all = all_outputs
         self._streams: dict[str, RunStream] = {}
-        self._observer = Observer(graph)
+        self._observer = Observer(local.graph)
+        self._observed = local.graph
 
     # -- streams --------------------------------------------------------------------------------------------------
 
@@ -94,8 +100,12 @@ class Run:
 
     @property
     def graph(self) -> Graph:
-        """What is connected to what."""
-        return self._graph
+        """What is connected to what, now."""
+        return self._local.graph
+
+    @property
+    def _graph(self) -> Graph:
+        return self._local.graph
 
     @property
     def status(self) -> Status:
@@ -207,10 +217,61 @@ class Run:
         error = DatagraphError("the event loop that read this async iterable has ended")
         self._thread.spawn(self._local.fail_input, name, error)
 
+    # -- changing -------------------------------------------------------------------------------------------------
+
+    def plan(self, change: Edit | Sequence[Edit] | Flow) -> Change:
+        """What a change would be, as text and picture, with every reason why it may not be applied.
+
+        Args:
+            change: one edit (`Move`, `Swap`, `Insert`, `Drop`, `Connect`, `Disconnect`, `Tune`), several that are one
+                change, or a flow that the run shall be like.
+        """
+        return self._thread.call(self._local.changes.planned, change)
+
+    def apply(self, change: Edit | Sequence[Edit] | Flow) -> Applied:
+        """Change the run while it goes on; every value meets exactly one wiring, and none is lost or repeated.
+
+        Takes what `plan` takes. Raises GraphError with every reason where it may not be done, WiringChangedError where
+        somebody else was first, RunError where the run has ended; then nothing is changed.
+        """
+        return self._thread.call(self._local.changes.apply, change)
+
+    async def aapply(self, change: Edit | Sequence[Edit] | Flow) -> Applied:
+        """`apply`, awaited."""
+        return await self._thread.acall(self._local.changes.apply, change)
+
+    def undo(self) -> Applied:
+        """Take back the last change that was not taken back yet, by a change at this moment; RunError without one."""
+        return self._thread.call(self._local.changes.undo)
+
+    def tune(self, node: str, **changes: Any) -> Applied:
+        """Change capacity, concurrency, workers, rate, retries, timeout, on_error or a setting of a node.
+
+        >>> run.tune("words", concurrency=2)  # doctest: +SKIP
+        `words`: concurrency 1 -> 2 (14 ms; run.undo() takes it back)
+        """
+        return self.apply(Tune(self._node(node), **changes))
+
+    def seek(self, port: str, position: int) -> Applied:
+        """Have an input, "node.port", go on at another position of its stream: back, to read again, or on.
+
+        Raises StreamTrimmedError where the values there are not kept any more.
+        """
+        node, _, name = port.rpartition(".")
+        found = {each.name for each in self.graph.node(self._node(node)).inputs}
+        if name not in found:
+            raise UnknownIOError(f"{node!r} has no input {name!r}{suggest(name, found)}; it has: {', '.join(found)}")
+        if position < 0:
+            raise ValueError(f"a position counts values from the start of the stream; got {position}")
+        return self._thread.call(self._local.changes.seek, node, name, position)
+
     # -- looking --------------------------------------------------------------------------------------------------
 
     def snapshot(self) -> Snapshot:
         """The run at this moment: every node and edge, in one round trip."""
+        if self._observed is not self._local.graph:
+            self._observed = self._local.graph
+            self._observer = Observer(self._observed)
         return self._observer.see(self._thread.call(self._local.session.probe))
 
     def nodes(self) -> pd.DataFrame:

@@ -70,11 +70,16 @@ class Plan:
                 run,
                 name,
                 graph,
-                self.flow.processors,
+                {processor.name: processor for processor in self.flow.processors},
                 keep=self.flow.keep,
                 keep_results=self.flow.keep_results,
                 paused=self.paused,
-                meta={"stores": store.codec.name, "sources": sources(self.flow)},
+                meta={
+                    "stores": store.codec.name,
+                    "sources": sources(self.flow),
+                    "keep": self.flow.keep,
+                    "keep_results": self.flow.keep_results,
+                },
             )
         )
         local = LocalRun(supervisor.thread, store, await store.find(run), lease=supervisor.lease)
@@ -98,7 +103,7 @@ class Plan:
         return next((run for run in runs if run.name == name and run.status == "running"), None)
 
     def finish(self, local: LocalRun, *, all_outputs: bool = False) -> Run:
-        run = Run(self.supervisor.thread, local, Graph.from_dict(local.record.graph), all_outputs=all_outputs)
+        run = Run(self.supervisor.thread, local, all_outputs=all_outputs)
         if not self.attached:
             for pump in self.pumps:
                 pump.start(run)

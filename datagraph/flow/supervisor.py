@@ -284,7 +284,7 @@ class Supervisor(metaclass=_WithInstance):
         return await self.store.forget(record.id)
 
     def _as_run(self, local: LocalRun) -> Run:
-        return Run(self.thread, local, Graph.from_dict(local.record.graph))
+        return Run(self.thread, local)
 
     @property
     def executor(self) -> Executor:

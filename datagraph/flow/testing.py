@@ -53,7 +53,7 @@ async def _run(
     from ..executors.local import LocalExecutor
 
     async with MemoryStore() as store:
-        spec = specify("test", "test", graph, [processor], keep=-1, keep_results=-1, paused=False, meta={})
+        spec = specify("test", "test", graph, {processor.name: processor}, keep=-1, keep_results=-1, paused=False, meta={})
         await store.create(spec)
         local = LocalRun(thread, store, await store.find("test"))
         local.work_on(
@@ -70,7 +70,7 @@ async def _run(
             await tasks.start(local.serve)
             try:
                 await local.ended()
-                run = Run(thread, local, graph)
+                run = Run(thread, local)
                 found = {name: (await run[name].read_all())[0] for name in processor.outputs}
             except DatagraphError as error:
                 failed = error  # raised outside of the task group, which would wrap it

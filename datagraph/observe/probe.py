@@ -109,8 +109,18 @@ def _counts(edge: Edge, probe: Probe) -> tuple[int, int]:
     stream = probe.streams.get(edge.stream)
     if stream is None:
         return 0, 0
-    reader = stream.readers.get((edge.target, edge.target_port))
+    reader = _reader(edge, stream)
     return stream.length, stream.length if reader is None else min(reader.cursor, stream.length)
+
+
+def _reader(edge: Edge, stream: StreamRecord) -> ReaderRecord | None:
+    """Who reads the edge; of a port that was rewired, and reads the stream again, the segment that it reads last."""
+    plain = stream.readers.get((edge.target, edge.target_port))
+    if plain is not None and plain.until is None:
+        return plain
+    start = f"{edge.target_port}#"
+    later = [(int(p[len(start) :]), r) for (n, p), r in stream.readers.items() if n == edge.target and p.startswith(start)]
+    return max(later, key=lambda one: one[0])[1] if later else plain
 
 
 def _moved(graph: Graph, node: Node, edges: Mapping[str, tuple[int, int]]) -> int:
@@ -205,9 +215,9 @@ def _resumable(node: Node, record: NodeRecord, probe: Probe) -> bool:
     """Whether a new worker could take the node up: one with locals needs all of its input since its resume point."""
     if node.attrs.get("state") != "locals" or record.status in _ENDED:
         return True
-    for port in node.inputs:
-        stream = probe.streams.get(port.stream)
-        if stream is not None and record.cursors.get(port.name, (0, 0))[0] < stream.first:
+    for segment in record.segments:
+        stream = probe.streams.get(segment.stream)
+        if stream is not None and record.cursors.get(segment.port, (0, 0))[0] < stream.first:
             return False
     return True
 
@@ -216,7 +226,7 @@ def _edge(graph: Graph, edge: Edge, probe: Probe, look: _Look, before: _Look) ->
     written, read = look.edges[edge.name]
     then, seconds = before.edges.get(edge.name, (0, 0)), look.at - before.at
     stream = probe.streams.get(edge.stream)
-    reader = stream.readers.get((edge.target, edge.target_port)) if stream is not None else None
+    reader = _reader(edge, stream) if stream is not None else None
     into, out = rate(written, then[0], seconds), rate(read, then[1], seconds)
     counted: dict[str, Any] = {
         "name": edge.name,

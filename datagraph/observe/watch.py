@@ -206,6 +206,11 @@ class Watcher:
                 if subscriber.failures >= 10:
                     self._leave(subscriber)
 
+    def rewired(self, graph: Graph) -> None:
+        """The run has another graph from now on."""
+        self.journal.rewire(graph)
+        self._tell({"kind": "graph"})
+
     # -- the task -------------------------------------------------------------------------------------------------
 
     async def serve(self) -> None:

@@ -24,7 +24,7 @@ from .io import IO, Reader, not_seen
 from .node import Node
 from .outlet import FRAME_BYTES, GATHER, Mark, Outlet, merge
 from .port import Port
-from .threads import in_loop, in_thread
+from .threads import in_loop, in_thread, poster
 from .values import IOVal, Many
 
 _NAMED = {IOVal, Many}
@@ -65,12 +65,14 @@ async def pour(values: Iterable[Any], outlet: Outlet, pressed: Pressed, most: in
             return
 
 
-def pump_in_thread(items: Any, only: Outlet | None, find: Callable[[Any], Outlet], pressed: Pressed) -> None:
-    """The same for a plain generator, in a worker thread."""
+def pump_in_thread(
+    items: Any, only: Outlet | None, find: Callable[[Any], Outlet], pressed: Pressed, told: Callable[[Outlet], bool]
+) -> None:
+    """The same for a plain generator, in a worker thread; it waits for the loop only where it is not enough to tell it."""
     for item in items:
         outlet = only if only is not None and item.__class__ not in _NAMED else find(item)
         put(item, outlet)
-        if len(outlet.buffer) >= outlet.limit and in_loop(pressed, outlet):
+        if len(outlet.buffer) >= outlet.limit and not told(outlet) and in_loop(pressed, outlet):
             return
 
 
@@ -88,6 +90,7 @@ class StreamNode(Node):
         self._given_at = 0.0
         self._given = 0
         self._seen: dict[str, Any] = {}
+        self._post: Callable[[Callable[[], Any]], None]
 
     async def drive(self, stack: AsyncExitStack) -> None:
         self._reset()
@@ -106,9 +109,11 @@ class StreamNode(Node):
                 await pump(items, only, self._find, self._pressed)
         elif flavour == "generator":
 
+            self._post = poster()
+
             def work() -> None:
                 with closing(call(*streams)) as items:
-                    pump_in_thread(items, only, self._find, self._pressed)
+                    pump_in_thread(items, only, self._find, self._pressed, self._told)
 
             await in_thread(self.engine.threads, self.meter.call, work)
         else:
@@ -280,6 +285,21 @@ class StreamNode(Node):
         self.recall()
         self._note()
         await self.writer.flush()
+
+    def _told(self, outlet: Outlet) -> bool:
+        """In a thread: tell the writer that there is something; False where the function has to come by.
+
+        A way there and back for every value would be all that a fast function has time for.
+        """
+        writer, gathered = self.writer, len(outlet.buffer)
+        if gathered >= outlet.full or writer.waiting_for_room or self.work.rate is not None:
+            return False
+        if self.closing or self.halting or self.engine.is_paused(self.name):
+            return False
+        outlet.step = min(GATHER, 2 * outlet.step)
+        outlet.limit = min(outlet.full, gathered + outlet.step)
+        self._post(writer.wake)  # after the limit: a writer that becomes idle sets it to zero
+        return True
 
     async def _pressed(self, outlet: Outlet) -> bool:
         """A buffer is at its limit; True when the function is to be closed."""

@@ -123,6 +123,11 @@ class LocalHub:
         self.held(node, segment, "open", None)
         self._set(f"room:{stream}")
 
+    def resized(self, node: str, segment: str, stream: str, capacity: int) -> None:
+        """A reader's capacity is another one now."""
+        self._holds[node, segment] = (self._holds[node, segment][0], capacity)
+        self._set(f"room:{stream}")
+
     def leave(self, node: Node) -> None:
         """The node object is done with; another may run in its place."""
         if node in self.nodes:

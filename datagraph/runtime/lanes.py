@@ -15,7 +15,6 @@ from time import monotonic
 from typing import Any
 
 import anyio
-import anyio.from_thread
 import anyio.to_thread
 
 from ..streams.records import Advance
@@ -28,6 +27,7 @@ from .node import Node
 from .outlet import GATHER, Mark
 from .port import Port
 from .slots import Slot
+from .threads import poster
 
 POSITION: ContextVar[str] = ContextVar("datagraph_position", default="")
 _GRAIN_SECONDS = 0.01
@@ -48,6 +48,7 @@ class ValueNode(Node):
         self._letters: list[Any] = []
         self._restored: list[tuple[str, int, int]] = []
         self._call: Callable[..., Any]
+        self._post: Callable[[Callable[[], Any]], None]
         work = self.work
         self._at_work: Callable[..., Any] = self.clock.working if work.concurrency > 1 else nullcontext
         self._many = work.flavour in {"asyncgen", "generator"}
@@ -63,6 +64,7 @@ class ValueNode(Node):
             for name, start, stop in self.session.codec.decode_value(self.record.state):
                 self.port_of(name).expect(name, start, stop)
                 self._restored.append((name, start, stop))
+        self._post = poster()
         self._call = self._adapt(await self.work.prepare(stack, self.context))
         if self.work.wait:
             for port in self.ports.values():
@@ -230,11 +232,12 @@ class ValueNode(Node):
                 writer.wake()
 
     def _in_thread(self, slot: Slot) -> None:
-        call, append, writer = self._call, slot.results.append, self.writer
+        call, append, writer, post = self._call, slot.results.append, self.writer, self._post
         for value in slot.it:
             append(call(value))
             if writer.idle:
-                anyio.from_thread.run_sync(writer.wake)
+                writer.idle = False
+                post(writer.wake)
             if self.halted:
                 return
 

@@ -285,6 +285,14 @@ class Port:
                 return
             self._first += 1
 
+    def forget(self) -> list[Segment]:
+        """The segments that are wholly read and stored, of which nothing is remembered from now on."""
+        gone = self.segments[: self._first]
+        del self.segments[: self._first]
+        self._at -= self._first
+        self._first = 0
+        return gone
+
     def ready(self) -> bool:
         """Whether `fill` would find something without asking the store."""
         return bool(self.unread or self._frames)

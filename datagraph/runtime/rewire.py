@@ -42,7 +42,7 @@ class Orders:
     """A change as the runtime carries it out.
 
     `spec` is the run as it is afterwards, its nodes' inputs named by port; `moved` the ports of nodes that stay which
-    read another stream; `added` and `replaced` the works of new nodes and of those that begin anew (another function,
+    read another stream; `handovers` says who begins where whom was cut, both by (node, port); `added` and `replaced` the works of new nodes and of those that begin anew (another function,
     other options); `seeks` where ports go on in their own stream: (node, port, position). `capacities` are by (node,
     port), in values and bytes, None where nothing holds the writer back.
     """
@@ -50,6 +50,7 @@ class Orders:
     version: int
     spec: RunSpec
     moved: Sequence[Moved] = ()
+    handovers: Mapping[tuple[str, str], tuple[str, str]] = field(default_factory=dict)
     seeks: Sequence[tuple[str, str, int]] = ()
     dropped: Sequence[str] = ()
     added: Mapping[str, Work] = field(default_factory=dict)
@@ -88,9 +89,10 @@ class Change:
         self._cuts: list[Cut] = []
         self._joins: list[Join] = []
         self._frozen: list[tuple[Port, int]] = []  # and the number of its cut
-        self._by_stream: dict[str, int] = {}  # who takes the stream over begins at that cut
+        self._cut_of: dict[tuple[str, str], int] = {}  # by (node, port)
         self._halted: list[Node] = []
         self._positions: dict[str, int] = {}
+        self._struck: list[tuple[str, str]] = []
 
     async def apply(self) -> Rewired:
         """Carry it out, or leave everything as it was and raise why."""
@@ -101,12 +103,14 @@ class Change:
             await self._halt()
             self._cut()
             self._join()
+            spec = self._spec()
             change = Rewire(
                 orders.version,
-                self._spec(),
+                spec,
                 self._cuts,
                 self._joins,
                 added=tuple(orders.added),
+                struck=self._struck,
                 fresh=tuple(orders.fresh),
                 note=orders.note,
                 events=orders.events,
@@ -149,12 +153,8 @@ class Change:
                 for segment, (position, _) in probe.nodes[node.name].reads.items():
                     self._positions[segment] = position
 
-    def _gained(self) -> set[str]:
-        added = {spec.name: spec for spec in self._orders.spec.nodes if spec.name in self._orders.added}
-        return {move.new for move in self._orders.moved} | {s for spec in added.values() for _, s in spec.inputs}
-
     def _cut(self) -> None:
-        orders, gained = self._orders, self._gained()
+        orders, followed = self._orders, set(self._orders.handovers.values())
         for name in orders.dropped:
             for node in self._nodes(name)[:1]:
                 for port in node.ports.values():
@@ -165,7 +165,7 @@ class Change:
             if move.old in leaving:
                 continue  # its writer ends, and so does what it reads there
             for node in self._nodes(move.node)[:1]:
-                self._cut_one(node, node.ports[move.port], handed=move.old in gained)
+                self._cut_one(node, node.ports[move.port], handed=(move.node, move.port) in followed)
         for name, port_name, _ in orders.seeks:
             for node in self._nodes(name)[:1]:
                 self._cut_one(node, node.ports[port_name], handed=False, now=False)
@@ -181,8 +181,7 @@ class Change:
             taken = port.freeze(fetched=not handed and now)
             position = taken if handed or not now else NOW
             self._frozen.append((port, len(self._cuts)))
-        if handed:
-            self._by_stream.setdefault(last.stream, len(self._cuts))
+        self._cut_of[node.name, port.name] = len(self._cuts)
         self._cuts.append(Cut(node.name, last.name, position))
 
     def _join(self) -> None:
@@ -196,7 +195,8 @@ class Change:
             if not port.startswith("~")
         ]
         for name, port, stream in reads:
-            cut = self._by_stream.get(stream)
+            before = orders.handovers.get((name, port))
+            cut = self._cut_of.get(before) if before is not None else None
             self._add(name, port, stream, NOW if cut is None else at_cut(cut))
         for name, port, position in orders.seeks:
             for node in self._nodes(name)[:1]:
@@ -221,6 +221,8 @@ class Change:
         for spec in self._orders.spec.nodes:
             joined = [(join.port, join.stream) for join in self._joins if join.node == spec.name]
             if spec.name in self._orders.added:
+                before = [segment for node in self._nodes(spec.name)[:1] for segment in node.segments()]
+                self._struck += [(spec.name, segment.name) for segment in before if not segment.name.startswith("~")]
                 known = [pair for pair in spec.inputs if pair[0].startswith("~")]
             else:
                 known = self._known(here.get(spec.name), spec)
@@ -231,6 +233,10 @@ class Change:
     def _known(self, node: Node | None, spec: NodeSpec) -> list[tuple[str, str]]:
         if node is None:
             return list(spec.inputs)
+        joined = {join.port.rpartition("#")[0] for join in self._joins if join.node == node.name}
+        for port in node.ports.values():
+            if port.name in joined and node.work.resumes and node not in self._halted:
+                self._struck += [(node.name, segment.name) for segment in port.forget()]
         return [(segment.name, segment.stream) for segment in node.segments()] or list(spec.inputs)
 
     # -- after it -------------------------------------------------------------------------------------------------

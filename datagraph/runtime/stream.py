@@ -171,6 +171,20 @@ class StreamEngine(LocalHub):
         async with self._changing:
             return await Change(self, orders).apply()
 
+    async def tune(self, work: Work, rooms: Mapping[str, tuple[int, int] | None]) -> None:
+        """Give a node other options under its running function, and its ports these capacities (values, bytes)."""
+        for node in self.nodes:
+            if node.name == work.name:
+                node.work = work
+                node.press()
+        for name, room in rooms.items():
+            for node in [node for node in self.nodes if node.name == work.name][:1]:
+                port = node.ports.get(name)
+                if port is not None and port.hold == "hold" and room is not None:
+                    segment = port.segments[-1]
+                    await self.session.hold(node.name, segment.name, "hold", capacity=room[0])
+                    self.resized(node.name, segment.name, segment.stream, room[0])
+
     async def enter(self, work: Work) -> None:
         """Have a node run from now on."""
         for node in await self._make(work):

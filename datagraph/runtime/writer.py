@@ -141,6 +141,8 @@ class Writer:
                 self.idle = True
                 for outlet in self.outlets:
                     outlet.limit = 0
+                if self.dirty() and not self._is_whole():  # put there by a thread that saw the limit before
+                    continue
                 await self._wake.wait()
                 self._wake = anyio.Event()
             self.idle = False
@@ -157,13 +159,16 @@ class Writer:
         drained, self._drained = self._drained, anyio.Event()
         drained.set()
 
+    def _is_whole(self) -> bool:
+        return self._shared or (self.source.arbitrary and self._resumes)
+
     async def _flush(self) -> bool:
         """One commit; False where there was nothing to commit."""
         if self.outlets and (self.dirty() or not self._known):
             await self._learn(self.outlets)
         limit = self._limit()
         # What could not be repeated is stored safe point by safe point, whole; so is what needs a turn among workers.
-        whole = self._shared or (self.source.arbitrary and self._resumes)
+        whole = self._is_whole()
         if whole and not self._shared:
             for outlet in self.outlets:
                 outlet.keep_whole()
