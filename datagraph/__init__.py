@@ -18,6 +18,7 @@ from .exceptions import (
     LeaseHeldError,
     MismatchedIOError,
     MissingExtraError,
+    MovedError,
     NonDeterministicError,
     NotAttachedError,
     NotResumableError,
@@ -39,6 +40,7 @@ from .exceptions import (
     UnknownIOError,
     UnregisteredProcessorError,
     UnresolvedFlowError,
+    WiringChangedError,
 )
 from .executors.local import LocalExecutor
 from .flow.flow import Flow
@@ -81,6 +83,7 @@ __all__ = [
     "Many",
     "MismatchedIOError",
     "MissingExtraError",
+    "MovedError",
     "MsgpackCodec",
     "NonDeterministicError",
     "NotAttachedError",
@@ -108,6 +111,7 @@ __all__ = [
     "UnknownIOError",
     "UnregisteredProcessorError",
     "UnresolvedFlowError",
+    "WiringChangedError",
     "__version__",
     "attach_run",
     "forget",
