@@ -18,6 +18,7 @@ from .exceptions import (
     LeaseHeldError,
     MismatchedIOError,
     MissingExtraError,
+    MovedError,
     NonDeterministicError,
     NotAttachedError,
     NotResumableError,
@@ -39,6 +40,7 @@ from .exceptions import (
     UnknownIOError,
     UnregisteredProcessorError,
     UnresolvedFlowError,
+    WiringChangedError,
 )
 from .executors.local import LocalExecutor
 from .flow.flow import Flow
@@ -87,6 +89,7 @@ __all__ = [
     "MismatchedIOError",
     "MissingExtraError",
     "Move",
+    "MovedError",
     "MsgpackCodec",
     "NonDeterministicError",
     "NotAttachedError",
@@ -116,6 +119,7 @@ __all__ = [
     "UnknownIOError",
     "UnregisteredProcessorError",
     "UnresolvedFlowError",
+    "WiringChangedError",
     "__version__",
     "attach_run",
     "forget",

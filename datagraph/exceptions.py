@@ -26,7 +26,9 @@ All of them are a `DatagraphError`, so one ``except`` is enough for a whole prog
     │   ├── NonDeterministicError      a replayed node wrote something else than before
     │   ├── LeaseHeldError             another worker that is alive has the node
     │   ├── FencedError                another worker took the node over; this one must stop
+    │   ├── WiringChangedError         somebody else rewired the run meanwhile; the change is planned anew
     │   └── RewoundError               the store went back to an earlier state; the node is claimed again
+    │       └── MovedError             the run was rewired: what was read is not this node's any more
     ├── StoreError                     something about the store
     │   ├── StoreUnavailableError      it cannot be reached (also a ConnectionError)
     │   ├── StoreLostError             it was reached, but what a run had written is gone
@@ -180,6 +182,19 @@ class FencedError(RunError):
 
 class RewoundError(RunError):
     """The store went back to an earlier state of this run (a restart that lost a tail); the node is claimed again."""
+
+
+class MovedError(RewoundError):
+    """The run was rewired: a node has read beyond where its port stops now; it is claimed again."""
+
+
+class WiringChangedError(RunError):
+    """The run was rewired meanwhile; `expected` is the version that a change was made for, `found` the one that is."""
+
+    def __init__(self, message: str, *, expected: int = 0, found: int = 0) -> None:
+        super().__init__(message)
+        self.expected = expected
+        self.found = found
 
 
 class StoreError(DatagraphError):

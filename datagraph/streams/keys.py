@@ -6,11 +6,14 @@
 ``...:s:<stream>``      stream: one entry a frame, id ``<values up to its end>-0``, fields c (count) and p (payload);
                         the end of the stream is an entry ``<values>-1`` of count 0
 ``...:t:<stream>``      hash: n (values), b (bytes), x (entries), first (position kept), readers, who waits
-``...:n:<node>``        hash: epoch, owner, status, resume cursors, marks, counters, ranges in hand
+``...:n:<node>``        hash: epoch, owner, status, segments read, resume cursors, marks, counters, ranges in hand
 ``...:m:<node>``        hash: what may be large: state, values looked at
 ``...:out:<node>``      stream: what the node printed
 ``...:dead:<node>``     stream: dead letters
 ``...:log``             stream: lifecycle events
+``...:edits``           stream: changes of the wiring, fields v (version), p (note), n (nonce), r (positions found)
+``...:asks``            stream: what other processes ask of those that run the nodes
+``...:answers``         hash: id of an ask -> its answer
 ``...:sessions``        hash: worker -> when its lease ends (milliseconds of the server's clock; 0: it only looks)
 ``...:reports``         hash: worker -> what it reports of its nodes, as JSON
 ``...:inbox:<worker>``  stream: notices to one session; expires by itself a minute after the session's last sign
@@ -31,7 +34,7 @@ LONGEST: Final = 128
 class Keys:
     """The keys of one run; InvalidNameError for an id that cannot be a hash tag."""
 
-    __slots__ = ("_prefix", "clock", "log", "reports", "run", "sessions")
+    __slots__ = ("_prefix", "answers", "asks", "clock", "edits", "log", "reports", "run", "sessions")
 
     def __init__(self, run: str) -> None:
         wrong = sorted({character for character in run if character in "{}" or not character.isprintable()})
@@ -43,6 +46,9 @@ class Keys:
         self._prefix = prefix = f"dg:{{{run}}}:"
         self.run = f"{prefix}run"
         self.log = f"{prefix}log"
+        self.edits = f"{prefix}edits"
+        self.asks = f"{prefix}asks"
+        self.answers = f"{prefix}answers"
         self.clock = f"{prefix}clock"
         self.sessions = f"{prefix}sessions"
         self.reports = f"{prefix}reports"

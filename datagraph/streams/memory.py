@@ -9,11 +9,24 @@ from typing import Any, Self
 
 from anyio.lowlevel import checkpoint
 
-from ..exceptions import FencedError, LeaseHeldError, RunExistsError, RunNotFoundError, StoreLostError
+from ..exceptions import FencedError, LeaseHeldError, RunExistsError, RunNotFoundError, StoreLostError, UnknownIOError
 from .codec import Codec
+from .memory_rewire import rewire_run
 from .memory_rules import apply_commit, reopen_node, take_range
-from .memory_state import Run
-from .records import Commit, Committed, Hold, NodeRecord, Probe, Reading, RunRecord, RunSpec, Taken
+from .memory_state import KEPT, Run
+from .records import (
+    Commit,
+    Committed,
+    Hold,
+    NodeRecord,
+    Probe,
+    Reading,
+    Rewire,
+    Rewired,
+    RunRecord,
+    RunSpec,
+    Taken,
+)
 from .signals import Signals
 
 
@@ -211,6 +224,7 @@ class MemorySession:
         """See `Session.hold`."""
         stream, reader = (await self._reach()).input(node, port)
         reader.hold = reader.usual = hold
+        reader.bound()
         if capacity is not None:
             reader.capacity = capacity
         stream.settle()
@@ -286,6 +300,44 @@ class MemorySession:
     async def reopen(self, node: str, ids: Sequence[str] | None = None) -> int:
         """See `Session.reopen`."""
         return reopen_node(await self._reach(), node, ids, self.codec.size)
+
+    async def rewire(self, change: Rewire) -> Rewired:
+        """See `Session.rewire`."""
+        return rewire_run(await self._reach(), change)
+
+    async def changes(self, limit: int = 100) -> list[tuple[int, float, bytes]]:
+        """See `Session.changes`."""
+        return list((await self._reach()).changes)[-limit:]
+
+    async def ask(self, data: bytes) -> str:
+        """See `Session.ask`."""
+        run = await self._reach()
+        run.asked += 1
+        ident = f"{run.asked}-0"
+        run.asks[ident] = data
+        if len(run.asks) > KEPT:
+            oldest = next(iter(run.asks))
+            del run.asks[oldest]
+            run.answers.pop(oldest, None)
+        run.tell("run")
+        return ident
+
+    async def asks(self, after: str = "") -> list[tuple[str, bytes]]:
+        """See `Session.asks`."""
+        start = int(after.partition("-")[0] or 0)
+        return [(each, data) for each, data in (await self._reach()).asks.items() if int(each[:-2]) > start]
+
+    async def answer(self, ask: str, data: bytes) -> None:
+        """See `Session.answer`."""
+        run = await self._reach()
+        if ask not in run.asks:
+            raise UnknownIOError(f"run {self.run!r} has no ask {ask}; its graph says what it has")
+        run.answers.setdefault(ask, data)
+        run.tell("run")
+
+    async def answered(self, ask: str) -> bytes | None:
+        """See `Session.answered`."""
+        return (await self._reach()).answers.get(ask)
 
     async def letters(self, node: str, *, limit: int = 1000) -> list[tuple[str, bytes]]:
         """See `Session.letters`."""

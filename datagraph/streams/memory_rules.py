@@ -8,9 +8,18 @@ from typing import Any
 
 import msgspec
 
-from ..exceptions import FencedError, ReadOnlyIOError, RewoundError, RunError, StoreLostError, UnknownIOError
+from ..exceptions import (
+    FencedError,
+    MovedError,
+    ReadOnlyIOError,
+    RewoundError,
+    RunError,
+    StoreLostError,
+    UnknownIOError,
+)
 from .memory_state import Claimed, Node, Run, report_of
-from .records import Commit, Committed, Range, Taken, Write
+from .memory_streams import Reader, Stream
+from .records import Advance, Commit, Committed, Range, Taken, Write
 from .signals import Signals
 
 
@@ -34,7 +43,7 @@ def apply_commit(run: Run, worker: str, signals: Signals, commit: Commit) -> Com
     full = [write.stream for write in commit.writes if not run.streams[write.stream].fits(write.frames)]
     for name in full:
         run.streams[name].blocked[signals] = worker
-    turn = claimed is None or not node.spec.ordered or _first(node, claimed.port) is claimed
+    turn = claimed is None or not node.spec.ordered or _is_first(run, node, claimed)
     if full or not turn:
         return _answer(run, commit, ok=False, turn=turn)
     _write(run, node, signals, commit)
@@ -89,15 +98,32 @@ def _check(run: Run, node: Node, commit: Commit) -> None:
     for write in commit.writes:
         _check_write(run, node, write)
     for read in commit.reads:
-        stream, _ = run.input(commit.node, read.port)
-        if read.stream != stream.name:
-            raise UnknownIOError(f"port {commit.node}.{read.port} reads {stream.name!r}, not {read.stream!r}")
+        stream, reader = _read_by(run, commit.node, read)
+        if reader.until is not None and reader.until < read.cursor <= stream.length:
+            raise MovedError(
+                f"node {commit.node!r} of run {run.spec.id!r} has read {read.cursor} values of stream {read.stream!r}, "
+                f"where its port {read.port!r} stops at {reader.until}; the run was rewired: claim the node again"
+            )
         if read.cursor > stream.length:
             run.rewind()
             raise RewoundError(
                 f"node {commit.node!r} of run {run.spec.id!r} has read {read.cursor} values of stream {read.stream!r}, "
                 f"which holds {stream.length}; claim the node again and go on from its record"
             )
+
+
+def _read_by(run: Run, node: str, read: Advance) -> tuple[Stream, Reader]:
+    for port, stream, reader in run.inputs.get(node, ()):
+        if (port, stream.name) == (read.port, read.stream):
+            return stream, reader
+    run.stream(read.stream)
+    if run.wiring:
+        raise MovedError(
+            f"port {node}.{read.port} of run {run.spec.id!r} does not read {read.stream!r} any more; the run was "
+            f"rewired: claim the node again"
+        )
+    stream, _ = run.input(node, read.port)
+    raise UnknownIOError(f"port {node}.{read.port} reads {stream.name!r}, not {read.stream!r}")
 
 
 def _check_write(run: Run, node: Node, write: Write) -> None:
@@ -141,6 +167,16 @@ def _advance(run: Run, node: Node, commit: Commit) -> None:
         stream.settle()
     if commit.safe and commit.state is not None:
         node.state = commit.state
+
+
+def _is_first(run: Run, node: Node, claimed: Claimed) -> bool:
+    """Whether nothing in hand comes before it: segments in their order; what was sent again has no order with them."""
+    place, private = {}, set()
+    for index, (port, stream, _) in enumerate(run.inputs[node.spec.name]):
+        place[port] = index
+        private |= {port} if stream.private else set()
+    rivals = [other for other in node.ranges if other.port == claimed.port or not {other.port, claimed.port} & private]
+    return min(rivals, key=lambda other: (place[other.port], other.start)) is claimed
 
 
 def _first(node: Node, port: str) -> Claimed | None:
@@ -190,7 +226,7 @@ def _done(run: Run, node: Node) -> None:
     for _, stream, reader in run.inputs[node.spec.name]:
         reader.hold = "free"
         stream.settle()
-        read += 0 if stream.private else reader.cursor
+        read += 0 if stream.private else reader.cursor - reader.began
     written = sum(run.stream(name).length for name in node.spec.outputs)
     run.say("NodeEnded", node=node.spec.name, read=read, written=written)
     run.left -= node.spec.counts
@@ -213,14 +249,16 @@ def take_range(run: Run, worker: str, name: str, limit: int) -> Taken:
             claimed.id, claimed.worker = _next_id(node), worker
             return Taken(_range(claimed), False)
     finished = not node.ranges
-    for port, stream, _ in run.inputs[name]:
+    for port, stream, reader in run.inputs[name]:
         start = node.claimed.setdefault(port, 0)
-        if start < stream.length:
-            stop = node.claimed[port] = min(start + limit, stream.length)
+        until = stream.length if reader.until is None else reader.until
+        if start < until:
+            stop = node.claimed[port] = min(start + limit, until)
             claimed = Claimed(_next_id(node), port, stream.name, start, stop, worker)
             node.ranges.append(claimed)
             return Taken(_range(claimed), False)
-        finished = finished and (stream.ended or stream.private)
+        if not (stream.ended or stream.private or start == reader.until):
+            return Taken(None, False)
     return Taken(None, finished)
 
 

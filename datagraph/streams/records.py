@@ -2,13 +2,17 @@
 
 Positions count values: position p of a stream is the place after its first p values. A frame that ends at position
 `end` and holds `count` values covers positions ``end - count`` to ``end``.
+
+A port of a node reads a list of segments, each a stream from a position on, all but the last until another. To a store
+every segment is a reader of its own: the first has the port's name ("words"), later ones "words#1", "words#2", ...
+Wherever something here is told by port, it is told by segment.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Literal, NamedTuple
+from typing import Any, Final, Literal, NamedTuple
 
 RunStatus = Literal["running", "completed", "failed", "cancelled"]
 NodeStatus = Literal["waiting", "running", "done", "failed"]
@@ -63,7 +67,7 @@ class StreamSpec:
 
 @dataclass(frozen=True, slots=True)
 class NodeSpec:
-    """One node: (port, stream) of its inputs, the streams it writes, and how it is run.
+    """One node: (segment, stream) of its inputs in order, the streams it writes, and how it is run.
 
     `shared`: several workers claim ranges of its single input. `ordered`: their commits land in the order of the
     claims. `counts`: the run is completed when every counting node is done (feeders do not count).
@@ -148,6 +152,14 @@ class Commit:
     events: Sequence[bytes] = ()
 
 
+class Segment(NamedTuple):
+    """What a node reads of one `stream`, in its turn; it stops at position `until`, None where it goes on."""
+
+    port: str
+    stream: str
+    until: int | None = None
+
+
 class Room(NamedTuple):
     """What one stream can take: `length` written so far, `values` and `size` (bytes) free for its writer.
 
@@ -181,7 +193,8 @@ class NodeRecord:
 
     `seq` is that of this session's worker in a shared node, else the owner's. `cursors`: port -> (position, bytes) of
     the resume point. `reads`: port -> (position, bytes) really read so far. `marks`: stream -> (values, checksum)
-    written since the resume point. `lengths`: stream -> values written.
+    written since the resume point. `lengths`: stream -> values written. `segments`: what it reads, in order, private
+    streams first.
     """
 
     name: str
@@ -198,7 +211,7 @@ class NodeRecord:
     counters: Mapping[str, int] = field(default_factory=dict)
     report: Mapping[str, Any] = field(default_factory=dict)
     error: bytes = b""
-    segments: Sequence[Any] = ()
+    segments: tuple[Segment, ...] = ()
 
 
 class Range(NamedTuple):
@@ -222,7 +235,8 @@ class Taken(NamedTuple):
 class RunRecord:
     """A run as the store has it. Times are the server's, in seconds since the epoch.
 
-    `rewound` is when it was last found that the store had lost a part of the run, 0 where it never was.
+    `rewound` is when it was last found that the store had lost a part of the run, 0 where it never was. `wiring` is how
+    often it was rewired (graph, nodes and meta are those after that), `asked` how many asks there ever were.
     """
 
     id: str
@@ -238,16 +252,19 @@ class RunRecord:
     created: float = 0.0
     ended: float = 0.0
     rewound: float = 0.0
+    wiring: int = 0
+    asked: int = 0
 
 
 class ReaderRecord(NamedTuple):
-    """One consumer as the store has it: position, bytes of frames wholly read, limits and hold."""
+    """One consumer as the store has it: position, bytes of frames wholly read, limits, hold, and where it stops."""
 
     cursor: int
     size: int
     capacity: int
     capacity_bytes: int
     hold: Hold
+    until: int | None = None
 
 
 @dataclass(slots=True)
@@ -275,3 +292,72 @@ class Probe:
     nodes: Mapping[str, NodeRecord]
     streams: Mapping[str, StreamRecord]
     workers: Mapping[str, float]
+
+
+NOW: Final = -1
+CLAIMED: Final = -2
+
+
+def at_cut(index: int) -> int:
+    """The position at which that cut of the same change was made, for a `Join`."""
+    return -10 - index
+
+
+class Cut(NamedTuple):
+    """A node's segment `port` stops at `position` of its stream and holds its writer back no more.
+
+    NOW: the stream's length; CLAIMED: how far the workers of a shared node have claimed it; neither goes beyond where
+    the segment stopped already. A number is at least what was read (of a shared node: claimed).
+    """
+
+    node: str
+    port: str
+    position: int
+
+
+class Join(NamedTuple):
+    """A node reads, as a new segment `port`, `stream` from `position` on: a number, NOW, or `at_cut`."""
+
+    node: str
+    port: str
+    stream: str
+    position: int
+    capacity: int = 1000
+    capacity_bytes: int = 64 * 2**20
+    hold: Hold = "hold"
+
+
+@dataclass(slots=True)
+class Rewire:
+    """One change of a run's wiring.
+
+    `version` is the wiring that it was made for, `spec` the run as it is afterwards: each node's `inputs` list its
+    segments in order. `added` names nodes of it that are new, or are done and begin again; `struck` (node, segment)
+    finished segments to forget; `fresh` nodes whose state, looked values and marks are dropped. `note` is what is kept
+    of the change, `events` go to the run's log.
+    """
+
+    version: int
+    spec: RunSpec
+    cuts: Sequence[Cut] = ()
+    joins: Sequence[Join] = ()
+    added: Sequence[str] = ()
+    struck: Sequence[tuple[str, str]] = ()
+    fresh: Sequence[str] = ()
+    note: bytes = b""
+    events: Sequence[bytes] = ()
+
+
+class Rewired(NamedTuple):
+    """What became of a change: the version of the wiring now, and the position of each cut and join."""
+
+    version: int
+    cuts: tuple[int, ...]
+    joins: tuple[int, ...]
+
+
+def inputs_of(spec: RunSpec, node: NodeSpec) -> list[tuple[str, str]]:
+    """What a node reads, in order; private streams first: what is sent again is worked on before what is new."""
+    read = [(r.port, s.name, s.private) for s in spec.streams for r in s.readers if r.node == node.name]
+    private = [(port, stream) for port, stream, again in read if again]
+    return list(dict.fromkeys([*private, *node.inputs, *((port, stream) for port, stream, _ in read)]))

@@ -9,7 +9,19 @@ from collections.abc import Mapping, Sequence
 from typing import Any, Protocol, Self
 
 from .codec import Codec
-from .records import Commit, Committed, Hold, NodeRecord, Probe, Reading, RunRecord, RunSpec, Taken
+from .records import (
+    Commit,
+    Committed,
+    Hold,
+    NodeRecord,
+    Probe,
+    Reading,
+    Rewire,
+    Rewired,
+    RunRecord,
+    RunSpec,
+    Taken,
+)
 from .signals import Signals
 
 
@@ -75,7 +87,9 @@ class Session(Protocol):
         FencedError: the epoch or the claimed range is not this worker's any more, or the run was cancelled. A repeat
         of the last `seq` changes nothing and answers as the first did. StoreLostError: the streams and the record do
         not fit each other (the store lost a part); a `seq` that is ahead of the record after a restart of the store
-        is a `RewoundError`: claim the node again. Never applied: writes beyond a stream's room, except one frame of
+        is a `RewoundError`: claim the node again. One that read beyond where its segment stops since a rewire, or a
+        segment that is not the node's any more, is a `MovedError`: claim it again, too.
+        Never applied: writes beyond a stream's room, except one frame of
         one value into a stream whose readers have read everything.
         """
 
@@ -92,10 +106,16 @@ class Session(Protocol):
         """The room in these streams; with `wait` the session is registered where there is none, in the same step."""
 
     async def take(self, node: str, limit: int) -> Taken:
-        """Claim up to `limit` values of a shared node's input: a dead worker's range first, then the next values."""
+        """Claim up to `limit` values of a shared node's input: a dead worker's range first, then the next values.
+
+        Segments come one after the other, and none is claimed beyond where it stops.
+        """
 
     async def hold(self, node: str, port: str, hold: Hold, *, capacity: int | None = None) -> None:
-        """Change how a reader holds its stream back, or its capacity in values; wakes a writer that has room now."""
+        """Change how a reader holds its stream back, or its capacity in values; wakes a writer that has room now.
+
+        A segment that was cut holds no writer back any more, whatever is asked.
+        """
 
     async def watch(self, stream: str) -> None:
         """Have this session's signal of the stream set whenever another worker writes or ends it."""
@@ -130,6 +150,30 @@ class Session(Protocol):
 
     async def reopen(self, node: str, ids: Sequence[str] | None = None) -> int:
         """Move dead letters (all, or those ids) to the node's private stream and open what had ended; how many."""
+
+    async def rewire(self, change: Rewire) -> Rewired:
+        """Change the wiring in one step, all of it or nothing: cuts, then struck segments, then joins, then nodes.
+
+        A segment that is cut is read until there: kept for its reader, holding no writer back, and let go for good
+        once it is read. Nodes that the new spec does not name stay until they are done. Nodes that are made fresh, or
+        become shared or unshared, have a new epoch. WiringChangedError: somebody else was first. StreamTrimmedError:
+        what would be read is not kept any more. RunError: the run, or a node, is not as the change needs it.
+        """
+
+    async def changes(self, limit: int = 100) -> list[tuple[int, float, bytes]]:
+        """The last changes of the wiring, of which 1,000 are kept, oldest first: (version, server's time, note)."""
+
+    async def ask(self, data: bytes) -> str:
+        """Ask something of the processes that run the nodes; its id. The last 1,000 asks are kept."""
+
+    async def asks(self, after: str = "") -> list[tuple[str, bytes]]:
+        """What was asked after an id, as (id, data), oldest first."""
+
+    async def answer(self, ask: str, data: bytes) -> None:
+        """Answer an ask; the first answer stands. UnknownIOError where the ask is not kept (any more)."""
+
+    async def answered(self, ask: str) -> bytes | None:
+        """The answer to an ask, None where there is none (yet)."""
 
     async def letters(self, node: str, *, limit: int = 1000) -> list[tuple[str, bytes]]:
         """Dead letters as (id, bytes), oldest first."""

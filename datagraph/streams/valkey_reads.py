@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
 import msgspec
@@ -12,7 +12,7 @@ from redis.exceptions import ResponseError
 from ..exceptions import DatagraphError, StoreConfigError, StoreLostError, StreamTrimmedError, UnknownIOError
 from .codec import Codec
 from .keys import Keys
-from .records import Frame, Probe, Reading, RunSpec
+from .records import Frame, NodeRecord, Probe, Reading, RunRecord, RunSpec, StreamRecord
 from .resp import Client
 from .valkey_wire import (
     STATE,
@@ -24,6 +24,7 @@ from .valkey_wire import (
     run_record,
     stream_record,
     unpack,
+    unpack_spec,
 )
 
 READ_BYTES: Final = 4 * 2**20
@@ -32,18 +33,39 @@ MOST_COUNT: Final = 1000
 
 
 class Reads:
-    """The reading half of the session of `worker`; `spec` is what the run was created with."""
+    """The reading half of the session of `worker`: it knows the run's spec, and when there is another."""
 
-    def __init__(self, client: Client, keys: Keys, spec: RunSpec, codec: Codec, worker: str) -> None:
+    def __init__(self, client: Client, keys: Keys, codec: Codec, worker: str) -> None:
         self._client = client
         self._keys = keys
-        self._spec = spec
         self._codec = codec
         self._worker = worker
         self._usual: dict[str, tuple[float, float]] = {}
         self._may_ask_time = True
-        self._nodes = [node.name for node in spec.nodes]
-        self._streams = [stream.name for stream in spec.streams]
+        self._spec: RunSpec
+        self._wiring = -1
+        self._nodes: list[str] = []  # those that a probe looks at: the spec's, and dropped ones that are not done
+        self._streams: list[str] = []  # the spec's, those of its dropped nodes, and private ones
+
+    async def find(self) -> bool:
+        """Read the spec as it is now; whether the run is there."""
+        ((spec, wiring),) = await self._client.pipeline([("HMGET", self._keys.run, "spec", "wiring")])
+        if spec is None:
+            return False
+        self._spec, self._wiring = unpack_spec(spec), int(wiring or 0)
+        self._nodes = [node.name for node in self._spec.nodes]
+        self._streams = [stream.name for stream in self._spec.streams]
+        return True
+
+    async def record(self, state: Sequence[Any]) -> RunRecord:
+        """The run from the values of the fields `STATE`, with the spec that belongs to them, or a newer one."""
+        found = run_record(self._spec, state)
+        if found.wiring > self._wiring:
+            if not await self.find():
+                raise lost_run(self._spec.id)
+            found = run_record(self._spec, state)
+        found.wiring = self._wiring
+        return found
 
     async def pipeline(self, commands: Sequence[Sequence[Any]]) -> list[Any]:
         """Several commands; their errors as ours."""
@@ -163,10 +185,7 @@ class Reads:
     async def logs(self, node: str, limit: int) -> list[tuple[float, str]]:
         """See `Session.logs`."""
         entries = await self._entries(node, ("XREVRANGE", self._keys.output(node), "+", "-", "COUNT", limit))
-        return [
-            (int(ident.partition(b"-")[0]) / 1000, fields[1].decode(errors="replace"))
-            for ident, fields in reversed(entries)
-        ]
+        return [(_time_of(ident), fields[1].decode(errors="replace")) for ident, fields in reversed(entries)]
 
     async def _entries(self, node: str, command: Sequence[Any]) -> list[Any]:
         there, entries = await self.pipeline([("EXISTS", self._keys.node(node)), command])
@@ -187,47 +206,83 @@ class Reads:
             raise lost_run(self._spec.id)
         return [(ident.decode(), fields[1]) for ident, fields in entries]
 
+    async def changes(self, limit: int) -> list[tuple[int, float, bytes]]:
+        """See `Session.changes`."""
+        entries = await self._of_run(("XREVRANGE", self._keys.edits, "+", "-", "COUNT", limit))
+        return [(int(fields[1]), _time_of(ident), fields[3]) for ident, fields in reversed(entries)]
+
+    async def asks(self, after: str) -> list[tuple[str, bytes]]:
+        """See `Session.asks`."""
+        entries = await self._of_run(("XRANGE", self._keys.asks, f"({after}" if after else "-", "+"))
+        return [(ident.decode(), fields[1]) for ident, fields in entries]
+
+    async def answered(self, ask: str) -> bytes | None:
+        """See `Session.answered`."""
+        answer: bytes | None = await self._of_run(("HGET", self._keys.answers, ask))
+        return answer
+
+    async def _of_run(self, command: Sequence[Any]) -> Any:
+        there, found = await self.pipeline([("EXISTS", self._keys.run), command])
+        if not there:
+            raise lost_run(self._spec.id)
+        return found
+
     async def probe(self) -> Probe:
         """See `Session.probe`."""
         while True:
-            (state, sessions, reports, now), hashes = await self._everything()
+            (*state, names), (sessions, reports, now), hashes, wiring = await self._everything()
             if state[0] is None:
                 raise lost_run(self._spec.id)
-            streams = unpack(state[-1])[1]
-            if streams == self._streams:
+            run = run_record(self._spec, state)
+            if {run.wiring, int(wiring or 0)} != {self._wiring}:
+                await self.find()  # the run was rewired, perhaps just now
+                continue
+            shown = unpack(names)[-2:]
+            if shown == [self._nodes, self._streams]:
                 break
-            self._streams = streams  # dead letters that were sent again have brought a new one
+            self._nodes, self._streams = shown  # dead letters that were sent again have brought a new one, too
         nodes = dict(zip(self._nodes, map(pairs, hashes), strict=False))
+        streams = dict(zip(self._streams, map(pairs, hashes[len(nodes) :]), strict=True))
         records = {}
-        for name, flat in zip(self._streams, hashes[len(nodes) :], strict=True):
-            if not flat:
+        for name, fields in streams.items():
+            if not fields:
                 raise await self.absent(f"stream {name}", expected=True)
-            records[name] = stream_record(name, pairs(flat))
+            records[name] = stream_record(name, fields)
         told = {worker.decode(): msgspec.json.decode(report) for worker, report in pairs(reports).items() if worker}
-        reads: dict[str, dict[str, tuple[int, int]]] = {}
-        for record in records.values():
-            for (node, port), reader in record.readers.items():
-                reads.setdefault(node, {})[port] = (reader.cursor, reader.size)
+        specified = {spec.name for spec in self._spec.nodes}
         found = {}
-        for spec in self._spec.nodes:
-            name = spec.name
-            if not nodes[name]:
+        for name, fields in nodes.items():
+            if not fields:
                 raise await self.absent(f"node {name}", expected=True)
-            lengths = {stream: records[stream].length for stream in spec.outputs}
-            report = {worker: facts[name] for worker, facts in told.items() if name in facts}
-            mine = self._worker if spec.shared else None
-            found[name] = node_record(name, nodes[name], {}, reads.get(name, {}), lengths, worker=mine, report=report)
+            if name in specified or fields[b"status"] != b"done":
+                report = {worker: facts[name] for worker, facts in told.items() if name in facts}
+                found[name] = self._node(name, fields, records, report)
         leases = {worker.decode(): int(end) / 1000 - now for worker, end in pairs(sessions).items()}
         return Probe(
             now=now,
-            run=run_record(self._spec, state[:-1]),
+            run=run,
             nodes=found,
             streams=records,
             workers={worker: left for worker, left in leases.items() if left > 0},
         )
 
-    async def _everything(self) -> tuple[list[Any], list[Any]]:
-        """State, sessions, reports and time; then a hash for each node and stream. One round trip."""
+    def _node(
+        self, name: str, fields: Mapping[bytes, bytes], streams: Mapping[str, StreamRecord], report: Mapping[str, Any]
+    ) -> NodeRecord:
+        readers = {port: (stream, streams[stream].readers[name, port]) for port, stream in unpack(fields[b"in"])}
+        return node_record(
+            name,
+            fields,
+            {},
+            {port: (reader.cursor, reader.size) for port, (_, reader) in readers.items()},
+            {stream: streams[stream].length for stream in unpack(fields[b"outs"])},
+            {port: reader.until for port, (_, reader) in readers.items()},
+            worker=None if fields[b"kind"] == b"own" else self._worker,
+            report=report,
+        )
+
+    async def _everything(self) -> tuple[list[Any], list[Any], list[Any], bytes | None]:
+        """The run; sessions, reports, time; a hash for each node and stream; the wiring at the end. One round trip."""
         keys = self._keys
         clock = ("TIME",) if self._may_ask_time else ("XADD", keys.clock, "NOMKSTREAM", "MAXLEN", 1, "*", "t", "")
         replies = await self._client.pipeline(
@@ -238,6 +293,7 @@ class Reads:
                 clock,
                 *(("HGETALL", keys.node(name)) for name in self._nodes),
                 *(("HGETALL", keys.record(name)) for name in self._streams),
+                ("HGET", keys.run, "wiring"),
             ],
             raise_errors=False,
         )
@@ -250,11 +306,15 @@ class Reads:
             if isinstance(reply, Exception):
                 raise reply
         replies[3] = _seconds(replies[3])
-        return replies[:4], replies[4:]
+        return replies[0], replies[1:4], replies[4:-1], replies[-1]
 
 
 def _seconds(reply: Any) -> float:
     """A time, or the id of an entry that was written at that time."""
     if isinstance(reply, list):
         return int(reply[0]) + int(reply[1]) / 1e6
-    return int(reply.partition(b"-")[0]) / 1000 if reply else time.time()
+    return _time_of(reply) if reply else time.time()
+
+
+def _time_of(ident: bytes) -> float:
+    return int(ident.partition(b"-")[0]) / 1000

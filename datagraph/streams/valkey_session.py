@@ -1,8 +1,8 @@
 """One process's access to one run in Valkey.
 
-Why a repeat after a lost answer is harmless: commits are numbered; a claim, a return of dead letters, a growth and a
-batch of log lines carry a nonce that the script stores; a request for a range carries a number that goes up only when
-an answer has come; everything else says what shall be, not what shall change.
+Why a repeat after a lost answer is harmless: commits are numbered; a claim, a return of dead letters, a growth, a
+batch of log lines, a change of the wiring and an ask carry a nonce that the script stores; a request for a range
+carries a number that goes up only when an answer has come; everything else says what shall be, not what shall change.
 """
 
 from __future__ import annotations
@@ -20,23 +20,26 @@ from redis.exceptions import ResponseError
 from ..exceptions import RunNotFoundError, StoreError
 from .codec import Codec
 from .keys import Keys
-from .records import Commit, Committed, Hold, NodeRecord, Probe, Range, Reading, RunRecord, RunSpec, Taken
+from .records import (
+    Commit,
+    Committed,
+    Hold,
+    NodeRecord,
+    Probe,
+    Range,
+    Reading,
+    Rewire,
+    Rewired,
+    RunRecord,
+    Taken,
+)
 from .resp import Client
 from .scripts import script
 from .signals import Signals
 from .valkey_inbox import Inbox
 from .valkey_reads import Reads
-from .valkey_wire import (
-    HOLDS,
-    node_record,
-    pack_commit,
-    pairs,
-    raise_meaning,
-    refusal,
-    rooms_of,
-    run_record,
-    unpack_spec,
-)
+from .valkey_rewire import REFUSALS, pack_rewire, rewire_refusal, rewired
+from .valkey_wire import HOLDS, node_record, pack_commit, pairs, raise_meaning, refusal, rooms_of, stop_of
 
 _GOODBYE: Final = 1.0  # seconds to tell the server that a session ends; its lease lapses anyway
 _AS_IT_WAS: Final = -1
@@ -61,18 +64,15 @@ class ValkeySession:
         self._nonces = count(1)
         self._requests: dict[str, int] = {}
         self._taking: dict[str, anyio.Lock] = {}
+        self._asking = anyio.Lock()
         self._watched: set[str] = set()
         self._inbox = Inbox(self._keys.inbox(worker), self.signals, self._renew)
-        self._spec: RunSpec
-        self._reads: Reads
+        self._reads = Reads(client, self._keys, codec, worker)
         self._tasks: TaskGroup
 
     async def __aenter__(self) -> Self:
-        (spec,) = await self._client.pipeline([("HGET", self._keys.run, "spec")])
-        if spec is None:
+        if not await self._reads.find():
             raise RunNotFoundError(f"no run has the id {self.run!r} in the store; `runs()` lists those it has")
-        self._spec = unpack_spec(spec)
-        self._reads = Reads(self._client, self._keys, self._spec, self.codec, self.worker)
         await self._call("beat", self.worker, self._lease, "", 1)
         self._tasks = anyio.create_task_group()
         await self._tasks.__aenter__()
@@ -99,7 +99,7 @@ class ValkeySession:
             reply: list[Any] = await self._client.script(script(name), [self._keys.run], args)
         except ResponseError as error:
             raise_meaning(error, self.run)
-        if reply[0] != b"OK":
+        if reply[0] != b"OK" and reply[0] not in REFUSALS:
             raise refusal(self.run, node, self.worker, reply)
         return reply
 
@@ -109,13 +109,15 @@ class ValkeySession:
     async def claim(self, node: str, *, force: bool = False) -> NodeRecord:
         """See `Session.claim`."""
         reply = await self._call("claim", self.worker, node, self._new_nonce(), int(force), node=node)
-        _, fields, memory, reads, lengths = reply
+        _, fields, memory, flat, lengths = reply
+        reads = {port.decode(): flat[4 * i + 1 : 4 * i + 4] for i, port in enumerate(flat[::4])}
         return node_record(
             node,
             pairs(fields),
             pairs(memory),
-            {port.decode(): (reads[i + 1], reads[i + 2]) for i, port in enumerate(reads) if i % 3 == 0},
+            {port: (cursor, size) for port, (cursor, size, _) in reads.items()},
             {name.decode(): length for name, length in pairs(lengths).items()},
+            {port: stop_of(read[2:]) for port, read in reads.items()},
             worker=self.worker,
         )
 
@@ -204,19 +206,19 @@ class ValkeySession:
             for stream in tuple(self._watched):
                 await self._call("watch", self.worker, stream)
             self._inbox.restart()
-        return run_record(self._spec, state)
+        return await self._reads.record(state)
 
     async def control(self, action: str, node: str = "") -> RunRecord:
         """See `Session.control`."""
         if action not in ("pause", "resume", "stop", "cancel"):
             raise ValueError(f'the actions are "pause", "resume", "stop" and "cancel"; got {action!r}')
         _, *state = await self._call("control", action, node, b"", node=node)
-        return run_record(self._spec, state)
+        return await self._reads.record(state)
 
     async def rewind(self) -> RunRecord:
         """See `Session.rewind`."""
         _, *state = await self._call("control", "rewind", "", b"")
-        return run_record(self._spec, state)
+        return await self._reads.record(state)
 
     async def dismiss(self, workers: Sequence[str]) -> None:
         """See `Session.dismiss`."""
@@ -226,7 +228,36 @@ class ValkeySession:
     async def fail(self, error: bytes) -> RunRecord:
         """See `Session.fail`."""
         _, *state = await self._call("control", "fail", "", error)
-        return run_record(self._spec, state)
+        return await self._reads.record(state)
+
+    async def rewire(self, change: Rewire) -> Rewired:
+        """See `Session.rewire`."""
+        reply = await self._call("rewire", *pack_rewire(change, self._new_nonce()))
+        if reply[0] in REFUSALS:
+            raise rewire_refusal(self.run, change.version, reply)
+        return rewired(reply)
+
+    async def changes(self, limit: int = 100) -> list[tuple[int, float, bytes]]:
+        """See `Session.changes`."""
+        return await self._reads.changes(limit)
+
+    async def ask(self, data: bytes) -> str:
+        """See `Session.ask`."""
+        async with self._asking:
+            reply = await self._call("ask", self.worker, self._new_nonce(), data)
+        return str(reply[1].decode())
+
+    async def asks(self, after: str = "") -> list[tuple[str, bytes]]:
+        """See `Session.asks`."""
+        return await self._reads.asks(after)
+
+    async def answer(self, ask: str, data: bytes) -> None:
+        """See `Session.answer`."""
+        await self._call("answer", ask, data)
+
+    async def answered(self, ask: str) -> bytes | None:
+        """See `Session.answered`."""
+        return await self._reads.answered(ask)
 
     async def reopen(self, node: str, ids: Sequence[str] | None = None) -> int:
         """See `Session.reopen`."""

@@ -14,6 +14,7 @@ from ..exceptions import (
     FencedError,
     InternalError,
     LeaseHeldError,
+    MovedError,
     ReadOnlyIOError,
     RewoundError,
     RunError,
@@ -22,10 +23,34 @@ from ..exceptions import (
     UnknownIOError,
 )
 from .codec import Codec
-from .records import Commit, Frame, Hold, NodeRecord, ReaderRecord, Room, RunRecord, RunSpec, StreamRecord
+from .records import (
+    Commit,
+    Frame,
+    Hold,
+    NodeRecord,
+    ReaderRecord,
+    Room,
+    RunRecord,
+    RunSpec,
+    Segment,
+    StreamRecord,
+    StreamSpec,
+    inputs_of,
+)
 from .text import short
 
-STATE: Final = ("status", "paused", "stopping", "paused_nodes", "error", "created", "ended", "rewound")
+STATE: Final = (
+    "status",
+    "paused",
+    "stopping",
+    "paused_nodes",
+    "error",
+    "created",
+    "ended",
+    "rewound",
+    "wiring",
+    "asked",
+)
 HOLDS: Final[tuple[Hold, ...]] = ("free", "hold", "open")
 
 pack: Final = msgspec.msgpack.Encoder().encode
@@ -35,20 +60,27 @@ _spec_decoder: Final = msgspec.json.Decoder(RunSpec)
 
 def pack_spec(spec: RunSpec, nonce: str, ttl: int, ended_ttl: int) -> list[Any]:
     """The arguments of the create script."""
-    # A private stream comes first: what is sent again is worked on before what is new.
-    streams = sorted(spec.streams, key=lambda stream: not stream.private)
-    inputs = {n.name: [(r.port, s.name) for s in streams for r in s.readers if r.node == n.name] for n in spec.nodes}
-    nodes = [
+    structure = (pack_nodes(spec), pack_streams(spec.streams), int(spec.paused), ttl, ended_ttl, spec.name)
+    return [msgspec.json.encode(spec), nonce, pack(structure)]
+
+
+def pack_nodes(spec: RunSpec) -> list[Any]:
+    """The nodes of a run as the scripts take them."""
+    return [
         (
             node.name,
-            inputs[node.name],
+            inputs_of(spec, node),
             node.outputs,
             ("ordered" if node.ordered else "any") if node.shared else "own",
             int(node.counts),
         )
         for node in spec.nodes
     ]
-    records = [
+
+
+def pack_streams(streams: Sequence[StreamSpec]) -> list[Any]:
+    """Streams as the scripts take them."""
+    return [
         (
             stream.name,
             stream.writer,
@@ -59,9 +91,8 @@ def pack_spec(spec: RunSpec, nonce: str, ttl: int, ended_ttl: int) -> list[Any]:
                 for r in stream.readers
             ],
         )
-        for stream in spec.streams
+        for stream in streams
     ]
-    return [msgspec.json.encode(spec), nonce, pack((nodes, records, int(spec.paused), ttl, ended_ttl, spec.name))]
 
 
 def unpack_spec(data: bytes) -> RunSpec:
@@ -137,6 +168,8 @@ def refusal(run: str, node: str, worker: str, reply: Sequence[Any]) -> Datagraph
             return RewoundError(
                 f"{of_node}: {why}; the store went back in time: claim the node again and go on from there"
             )
+        case "MOVED":
+            return MovedError(f"{of_node}: {why}; the run was rewired: claim the node again and go on from there")
         case "LOST":
             return StoreLostError(f"{of_node}: {why}; the store has lost a part of the run: start it again")
         case "VALUE":
@@ -166,8 +199,8 @@ def raise_meaning(error: ResponseError, run: str) -> NoReturn:
 
 
 def run_record(spec: RunSpec, state: Sequence[bytes]) -> RunRecord:
-    """A run from what it was created with and the values of the fields `STATE`."""
-    status, paused, stopping, paused_nodes, error, created, ended, rewound = state
+    """A run from its spec and the values of the fields `STATE`."""
+    status, paused, stopping, paused_nodes, error, created, ended, rewound, wiring, asked = state
     return RunRecord(
         id=spec.id,
         name=spec.name,
@@ -182,6 +215,8 @@ def run_record(spec: RunSpec, state: Sequence[bytes]) -> RunRecord:
         created=int(created) / 1000,
         ended=int(ended) / 1000,
         rewound=int(rewound or 0) / 1000,
+        wiring=int(wiring or 0),
+        asked=int(asked or 0),
     )
 
 
@@ -196,11 +231,15 @@ def node_record(
     memory: Mapping[bytes, bytes],
     reads: Mapping[str, tuple[int, int]],
     lengths: Mapping[str, int],
+    stops: Mapping[str, int | None],
     *,
     worker: str | None = None,
     report: Mapping[str, Any] | None = None,
 ) -> NodeRecord:
-    """A node from its two hashes and what its streams say of it; its `seq` is that of `worker`, or of the owner."""
+    """A node from its two hashes and what its streams say of it; its `seq` is that of `worker`, or of the owner.
+
+    `stops`: where its segments stop.
+    """
     seq = b"seq:" + (fields[b"owner"] if worker is None else worker.encode())
     cursors = dict.fromkeys(reads, (0, 0))
     counters = {}
@@ -227,6 +266,7 @@ def node_record(
         counters=counters,
         report=report or {},
         error=fields.get(b"error", b""),
+        segments=tuple(Segment(port, stream, stops.get(port)) for port, stream in unpack(fields[b"in"])),
     )
 
 
@@ -244,11 +284,16 @@ def stream_record(name: str, fields: Mapping[bytes, bytes]) -> StreamRecord:
         first=int(fields[b"first"]),
         ended=fields[b"ended"] == b"1",
         readers={
-            (node, port): ReaderRecord(cursor, size, capacity, capacity_bytes, HOLDS[hold])
-            for node, port, cursor, size, capacity, capacity_bytes, hold, _ in unpack(fields[b"r"])
+            (node, port): ReaderRecord(cursor, size, capacity, capacity_bytes, HOLDS[hold], stop_of(more))
+            for node, port, cursor, size, capacity, capacity_bytes, hold, _, *more in unpack(fields[b"r"])
         },
         blocked=tuple(unpack(fields[b"blocked"])) if fields.get(b"blocked") else (),
     )
+
+
+def stop_of(more: Sequence[int]) -> int | None:
+    """Where a reader stops: -1 and nothing both mean nowhere."""
+    return more[0] if more and more[0] >= 0 else None
 
 
 def frame_of(entry: Any, codec: Codec) -> Frame | None:

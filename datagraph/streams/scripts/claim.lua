@@ -3,7 +3,7 @@
 -- A repeat has the nonce that is stored, and gets the same epoch. Of a shared node nobody is the owner: what this worker
 -- had in hand is free for everybody, since who claims anew knows of nothing (a repeat of that frees nothing that is
 -- worked on unfenced: a range is committed by its number, and it gets a new one).
--- Answers {'OK', node's hash, its values, then lists of port, cursor, bytes and of stream, length}.
+-- Answers {'OK', node's hash, its values, then lists of port, cursor, bytes, where it stops (or -1) and of stream, length}.
 local me, node, nonce, force = ARGV[1], ARGV[2], ARGV[3], ARGV[4] == '1'
 local record_key = key('n', node)
 local record = call('HMGET', record_key, 'epoch', 'owner', 'kind', 'status', 'nonce', 'ranges', 'in', 'outs')
@@ -36,7 +36,7 @@ for _, pair in ipairs(unpacked(record[7])) do
   local s = load(pair[2])
   local r = s and reader(s, node, pair[1])
   if not r then return missing(2, pair[2]) end
-  for _, item in ipairs({pair[1], r[CURSOR], r[SIZE]}) do reads[#reads + 1] = item end
+  for _, item in ipairs({pair[1], r[CURSOR], r[SIZE], stop_of(r) or -1}) do reads[#reads + 1] = item end
 end
 for _, name in ipairs(unpacked(record[8])) do
   local s = load(name)

@@ -42,7 +42,19 @@ if seq == stored then return answer('OK') end
 if seq > stored + 1 then rewind() end
 if seq ~= stored + 1 then return {'REWOUND', format('commit %d came after commit %d', seq, stored)} end
 
--- The range that a shared node's worker commits must still be its own, and in order be the first on its stream.
+-- Whether a range is to be committed before another one: segments in their order, in each from its beginning. What was
+-- sent again has no order with the rest.
+local function precedes(r, other)
+  if r[4] == other[4] then return r[6] < other[6] end
+  if is_private(r[5]) or is_private(other[5]) then return false end
+  for _, pair in ipairs(unpacked(call('HGET', record_key, 'in'))) do
+    if pair[1] == r[4] then return true end
+    if pair[1] == other[4] then return false end
+  end
+  return false
+end
+
+-- The range that a shared node's worker commits must still be its own, and in order be the first of its port.
 local ranges, mine, my_index
 if claim > 0 then
   ranges = unpacked(call('HGET', record_key, 'ranges'))
@@ -55,7 +67,7 @@ if claim > 0 then
   end
   if kind == 'ordered' then
     for _, r in ipairs(ranges) do
-      if r[5] == mine[5] and r[6] < mine[6] then
+      if precedes(r, mine) then
         call('HSET', record_key, 'waiting', enlist(call('HGET', record_key, 'waiting'), me))
         return answer('TURN')
       end
@@ -88,7 +100,14 @@ end
 for _, a in ipairs(reads) do
   local s = load(a[2])
   if not s then return missing(2, a[2]) end
-  if not reader(s, node, a[1]) then return {'UNKNOWN', 'port ' .. a[1] .. ' of node ' .. node .. ' on stream ' .. a[2]} end
+  local r = reader(s, node, a[1])
+  if not r and call('HEXISTS', KEYS[1], 'wiring') == 1 then
+    return {'MOVED', format('port %s does not read stream %s any more', a[1], a[2])}
+  elseif not r then
+    return {'UNKNOWN', 'port ' .. a[1] .. ' of node ' .. node .. ' on stream ' .. a[2]}
+  elseif a[3] > (stop_of(r) or s.n) and a[3] <= s.n then
+    return {'MOVED', format('port %s read %d values of stream %s, where it stops at %d', a[1], a[3], a[2], r[UNTIL])}
+  end
   if a[3] > s.n then
     rewind()
     return {'REWOUND', format('port %s read %d values of stream %s, which has %d', a[1], a[3], a[2], s.n)}
@@ -141,6 +160,7 @@ local function advance(port, stream, cursor, size)
   -- A node that replays reads again what it had read: the reader's position stays.
   if cursor > r[CURSOR] then
     r[CURSOR], r[SIZE] = cursor, math.min(math.max(size, r[SIZE]), s.b)
+    bound(r)
     settle(s, me)
   end
   return r
@@ -164,9 +184,9 @@ if mine then
   local port, stream = mine[4], mine[5]
   mine[6] = upto
   if upto == mine[7] then table.remove(ranges, my_index) end
-  local cursor, first = tonumber(call('HGET', record_key, 'claimed:' .. stream) or 0), nil
+  local cursor, first = tonumber(call('HGET', record_key, 'claimed:' .. port) or 0), nil
   for _, r in ipairs(ranges) do
-    if r[5] == stream and (not first or r[6] < first[6]) then first = r end
+    if r[4] == port and (not first or r[6] < first[6]) then first = r end
   end
   if first then cursor = first[6] end
   local s = load(stream)
@@ -176,9 +196,9 @@ if mine then
   resume_at(port, r[CURSOR], r[SIZE])
   set[#set + 1] = 'ranges'
   set[#set + 1] = #ranges > 0 and cmsgpack.pack(ranges) or ''
-  if #ranges == 0 then
+  if not first then
     wake_takers(node, stream)
-  elseif first and upto == mine[7] then
+  elseif upto == mine[7] then
     local waiting = call('HGET', record_key, 'waiting')
     local left = delist(waiting, first[2])
     if waiting and left ~= waiting then
@@ -219,9 +239,10 @@ if status ~= '' then
     local read, written = 0, 0
     for _, input in ipairs(unpacked(call('HGET', record_key, 'in'))) do
       local s = load(input[2])
-      reader(s, node, input[1])[HOLDS] = FREE
+      local r = reader(s, node, input[1])
+      r[HOLDS] = FREE
       settle(s, me)
-      if string.sub(s.name, 1, 1) ~= '~' then read = read + reader(s, node, input[1])[CURSOR] end
+      if not is_private(s.name) then read = read + r[CURSOR] - (r[FROM] or 0) end
     end
     for _, output in ipairs(unpacked(call('HGET', record_key, 'outs'))) do written = written + load(output).n end
     say('NodeEnded', 'node', node, 'read', read, 'written', written)

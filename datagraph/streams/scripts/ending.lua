@@ -1,8 +1,10 @@
 -- Part of other scripts: what concerns the whole run. `names` in its hash lists its nodes and streams, so every key it
--- can have is known without a search.
+-- can have is known without a search; since a rewire also those nodes and streams that a probe looks at.
 local function every_key()
   local names, keys = cmsgpack.unpack(call('HGET', KEYS[1], 'names')), {}
-  for _, kind in ipairs({'run', 'log', 'clock', 'sessions', 'reports'}) do keys[#keys + 1] = PREFIX .. kind end
+  for _, kind in ipairs({'run', 'log', 'clock', 'sessions', 'reports', 'edits', 'asks', 'answers'}) do
+    keys[#keys + 1] = PREFIX .. kind
+  end
   for _, node in ipairs(names[1]) do
     for _, kind in ipairs({'n', 'm', 'out', 'dead'}) do keys[#keys + 1] = key(kind, node) end
   end
@@ -16,6 +18,12 @@ end
 local function expire_all(field)
   local seconds = call('HGET', KEYS[1], field)
   for _, name in ipairs(every_key()) do call('EXPIRE', name, seconds) end
+end
+
+-- A key that was made just now expires with the run.
+local function expire_new(name)
+  local status = call('HGET', KEYS[1], 'status')
+  call('EXPIRE', name, call('HGET', KEYS[1], status == 'running' and 'ttl' or 'ended_ttl'))
 end
 
 local function tell_all(what)
@@ -49,5 +57,6 @@ end
 
 -- The part of the run's record that changes, as `valkey_wire.run_record` reads it.
 local function run_state()
-  return call('HMGET', KEYS[1], 'status', 'paused', 'stopping', 'paused_nodes', 'error', 'created', 'ended', 'rewound')
+  return call('HMGET', KEYS[1], 'status', 'paused', 'stopping', 'paused_nodes', 'error', 'created', 'ended', 'rewound',
+    'wiring', 'asked')
 end

@@ -1,6 +1,5 @@
 --!use names streams
 -- Have a session hold a stream back as a reader of its own. ARGV: worker, stream, values that it has read, or '' to let go.
--- How many bytes those are nobody has counted: they are taken to be spread evenly over what is kept.
 local me, name, cursor = FOLLOWER .. ARGV[1], ARGV[2], tonumber(ARGV[3])
 local s = load(name)
 if not s then return missing(2, name) end
@@ -11,9 +10,7 @@ for i, r in ipairs(s.readers) do
   end
 end
 if cursor then
-  local share = s.n > s.first and math.max(0, cursor - s.first) / (s.n - s.first) or 1
-  local size = math.floor(s.low + (s.b - s.low) * share)
-  s.readers[#s.readers + 1] = {me, name, cursor, size, 1000, 64 * 2 ^ 20, HOLD, HOLD}
+  s.readers[#s.readers + 1] = {me, name, cursor, size_at(s, cursor), 1000, 64 * 2 ^ 20, HOLD, HOLD}
 end
 settle(s, '')
 save_streams()

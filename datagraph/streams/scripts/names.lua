@@ -26,6 +26,14 @@ local function notify(worker, what)
   return call('XADD', key('inbox', worker), 'NOMKSTREAM', 'MAXLEN', '~', 500, '0-*', 's', what)
 end
 
+-- A list: `item` at its end, if it is not in it.
+local function add(list, item)
+  for _, other in ipairs(list) do
+    if other == item then return end
+  end
+  list[#list + 1] = item
+end
+
 -- The answer about a node (1) or stream (2) without a record: never there, gone, or gone with the whole run.
 local function missing(index, name)
   local names = call('HGET', KEYS[1], 'names')
@@ -46,10 +54,7 @@ end
 -- A list of workers, kept packed: with `worker`, once, or without.
 local function enlist(text, worker)
   local list = unpacked(text)
-  for _, other in ipairs(list) do
-    if other == worker then return text end
-  end
-  list[#list + 1] = worker
+  add(list, worker)
   return cmsgpack.pack(list)
 end
 

@@ -9,7 +9,10 @@ if not r then return {'UNKNOWN', 'port ' .. port .. ' of node ' .. node} end
 if expected ~= '' and r[CAPACITY] ~= tonumber(expected) then
   return {'OK', call('HGET', key('t', s.name), 'grown') == nonce and 1 or 0}
 end
-if hold ~= '' then r[HOLDS], r[DECLARED] = tonumber(hold), tonumber(hold) end
+if hold ~= '' then
+  r[HOLDS], r[DECLARED] = tonumber(hold), tonumber(hold)
+  bound(r)
+end
 if expected ~= '' then r[CAPACITY_BYTES] = math.floor(r[CAPACITY_BYTES] * tonumber(capacity) / r[CAPACITY]) end
 if capacity ~= '' then r[CAPACITY] = tonumber(capacity) end
 change(s, 'grown', nonce)

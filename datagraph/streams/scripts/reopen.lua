@@ -29,7 +29,6 @@ if call('EXISTS', key('t', private)) == 0 then
   table.insert(inputs, 1, {private, private})
   call('HSET', record, 'in', cmsgpack.pack(inputs))
   table.insert(names[2], private)
-  call('HSET', KEYS[1], 'names', cmsgpack.pack(names))
 end
 
 local s = load(private)
@@ -43,9 +42,15 @@ change(s, 'x', s.entries)
 
 -- A node that was done may write again: then its outputs go on, and so do those who read them.
 local function open(name)
-  local counts, status, outputs = unpack(call('HMGET', key('n', name), 'counts', 'status', 'outs'))
+  local counts, status, outputs, inputs = unpack(call('HMGET', key('n', name), 'counts', 'status', 'outs', 'in'))
   if status ~= 'done' then return end
   call('HSET', key('n', name), 'status', 'waiting')
+  if names[3] then
+    -- It was dropped, perhaps: a probe looks at it again.
+    add(names[3], name)
+    for _, pair in ipairs(unpacked(inputs)) do add(names[4], pair[2]) end
+    for _, output in ipairs(unpacked(outputs)) do add(names[4], output) end
+  end
   call('HINCRBY', KEYS[1], 'left', counts)
   local own = load('~' .. name)
   if own then
@@ -65,6 +70,8 @@ local function open(name)
 end
 
 open(node)
+if names[4] then add(names[4], private) end
+call('HSET', KEYS[1], 'names', cmsgpack.pack(names))
 tell_readers(s, '')
 save_streams()
 call('HSET', record, 'reopened', nonce, 'returned', #chosen)

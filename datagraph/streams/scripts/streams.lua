@@ -1,9 +1,11 @@
 -- Part of other scripts: the records of streams (`t:` hashes), room in them, who is woken, what is trimmed.
--- A reader is a list: node, port, cursor, bytes, capacity, capacity in bytes, hold, hold as declared. One whose node is
--- '~' and a worker is no node's: that session follows the stream, for as long as its lease runs.
+-- A reader is a list: node, port (the segment's name), cursor, bytes, capacity, capacity in bytes, hold, hold as declared,
+-- and since a rewire where it stops (-1: nowhere) and where it began. One whose node is '~' and a worker is no node's:
+-- that session follows the stream, for as long as its lease runs.
 local UNBOUNDED, SLACK_VALUES, SLACK_FRAMES, SLACK_BYTES = 2 ^ 53, 1000, 8, 8 * 2 ^ 20
-local FREE, HOLD, FOLLOWER = 0, 1, '~'
+local FREE, HOLD, OPEN, FOLLOWER = 0, 1, 2, '~'
 local NODE, PORT, CURSOR, SIZE, CAPACITY, CAPACITY_BYTES, HOLDS, DECLARED = 1, 2, 3, 4, 5, 6, 7, 8
+local UNTIL, FROM = 9, 10
 local loaded = {}
 
 local function change(s, field, value)
@@ -48,6 +50,32 @@ local function reader(s, node, port)
   for _, r in ipairs(s.readers) do
     if r[NODE] == node and r[PORT] == port then return r end
   end
+end
+
+-- Where a reader stops; nil if it goes on to the end.
+local function stop_of(r)
+  return r[UNTIL] and r[UNTIL] >= 0 and r[UNTIL] or nil
+end
+
+-- A reader that stops holds no writer back: what it has still to read is kept for it, and then it is free for good.
+local function bound(r)
+  local stop = stop_of(r)
+  if not stop then return end
+  local most = r[CURSOR] >= stop and FREE or OPEN
+  if r[HOLDS] ~= FREE then r[HOLDS] = most end
+  if r[DECLARED] ~= FREE then r[DECLARED] = most end
+end
+
+-- How many bytes the values before a position are, nobody has counted: they are taken to be spread evenly over what is
+-- kept.
+local function size_at(s, cursor)
+  local share = s.n > s.first and math.max(0, cursor - s.first) / (s.n - s.first) or 1
+  return math.floor(s.low + (s.b - s.low) * share)
+end
+
+-- Whether a stream brings dead letters back to their node.
+local function is_private(name)
+  return string.sub(name, 1, 1) == '~'
 end
 
 -- Values and bytes that the writer may add, and whether every reader that holds it back has read everything (then

@@ -1,5 +1,5 @@
 --!use names streams
--- Claim values of a shared node's input. ARGV: worker, node, most values, request number.
+-- Claim values of a shared node's input: of its segments in order, of none beyond where it stops. ARGV: worker, node, most values, request number.
 -- A range is a list: id, worker, request, port, stream, start, stop. A repeat finds the range of its request: it cannot
 -- have been committed, because nobody has heard of it. Answers {'OK', finished, id, port, stream, start, stop}.
 local me, node, limit, request = ARGV[1], ARGV[2], tonumber(ARGV[3]), tonumber(ARGV[4])
@@ -42,15 +42,20 @@ local finished = #ranges == 0
 for _, pair in ipairs(unpacked(record[1])) do
   local port, name = pair[1], pair[2]
   local s = load(name)
-  if not s then return missing(2, name) end
-  local start = tonumber(call('HGET', record_key, 'claimed:' .. name) or 0)
-  if start < s.n then
+  local reading = s and reader(s, node, port)
+  if not reading then return missing(2, name) end
+  local start, stop = tonumber(call('HGET', record_key, 'claimed:' .. port) or 0), stop_of(reading)
+  local upto = math.min(start + limit, s.n, stop or s.n)
+  if start < upto then
     made = made + 1
-    local r = {made, me, request, port, name, start, math.min(start + limit, s.n)}
+    local r = {made, me, request, port, name, start, upto}
     ranges[#ranges + 1] = r
-    return save(r, 'claimed:' .. name, r[7])
+    return save(r, 'claimed:' .. port, r[7])
   end
-  finished = finished and (s.ended or call('HGET', key('t', name), 'private') == '1')
+  if not (s.ended or stop and start >= stop or is_private(name)) then
+    finished = false
+    break
+  end
 end
 if finished then return {'OK', 1} end
 call('HSET', record_key, 'waiting', enlist(call('HGET', record_key, 'waiting'), me))
