@@ -158,7 +158,7 @@ class Changes:
         began = time.monotonic()
         before = (self._local.graph, dict(self.processors))
         if change.is_empty:
-            return Applied(change, self._local.record.wiring, 0.0)
+            return Applied(change, self._local.wiring, 0.0)
         done = await self._carry_out(change, functions)
         if keep:
             self._before.append(before)
@@ -207,7 +207,7 @@ class Changes:
         reads = {(node.name, port.name): port.stream for node in after.processors() for port in node.inputs}
         edges = {(edge.target, edge.target_port): edge for edge in after.edges if edge.target in functions}
         return Orders(
-            record.wiring,
+            local.wiring,
             spec,
             moved=[Moved(each.node, each.port, each.old, reads[each.node, each.port]) for each in change.rewired],
             handovers={(h.node, h.port): (h.old_node, h.old_port) for h in change.handovers},

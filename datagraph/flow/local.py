@@ -72,6 +72,7 @@ class LocalRun:
         self.waiting = 0
         self.tell: Callable[[str], None] | None = None
         self.graph = Graph.from_dict(record.graph)
+        self.wiring = record.wiring
         self.changes = Changes(self)
         self.make: Callable[[Node, Processor], Work]
         self._observer = Observer(self.graph)
@@ -129,6 +130,7 @@ class LocalRun:
     def rewired(self, graph: Graph, version: int) -> None:
         """The wiring is another one since."""
         self.graph = graph
+        self.wiring = version
         self.record.wiring = version
         self.record.graph = graph.to_dict()
         self._observer = Observer(graph)

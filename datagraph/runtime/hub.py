@@ -123,6 +123,15 @@ class LocalHub:
         self.held(node, segment, "open", None)
         self._set(f"room:{stream}")
 
+    def forget(self, struck: Sequence[tuple[str, str]]) -> None:
+        """Segments (node, segment) that are no more."""
+        gone = set(struck)
+        for readers in self._readers.values():
+            readers[:] = [reader for reader in readers if reader not in gone]
+        for reader in gone:
+            self._holds.pop(reader, None)
+            self._cursors.pop(reader, None)
+
     def resized(self, node: str, segment: str, stream: str, capacity: int) -> None:
         """A reader's capacity is another one now."""
         self._holds[node, segment] = (self._holds[node, segment][0], capacity)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from typing import Any, Protocol
 
 import anyio
@@ -111,6 +111,7 @@ class Port:
     def cut(self, until: int) -> None:
         """The last segment ends at that position of its stream."""
         self._frozen = False
+        self.segments[-1].is_cut = True
         self._stop(self.segments[-1], until)
 
     def thaw(self) -> None:
@@ -183,6 +184,7 @@ class Port:
                 self.append(name, stream, cursor, until, size)
             elif until is not None:
                 known[name].until = until
+                known[name].is_cut = True
         at = 0
         while at + 1 < len(self.segments) and self._is_done(self.segments[at], record):
             at += 1
@@ -285,13 +287,16 @@ class Port:
                 return
             self._first += 1
 
-    def forget(self) -> list[Segment]:
-        """The segments that are wholly read and stored, of which nothing is remembered from now on."""
-        gone = self.segments[: self._first]
-        del self.segments[: self._first]
-        self._at -= self._first
-        self._first = 0
-        return gone
+    def finished(self) -> list[Segment]:
+        """The segments that are wholly read and stored."""
+        return self.segments[: self._first]
+
+    def forget(self, names: Collection[str]) -> None:
+        """Remember nothing more of these segments, which are finished."""
+        while self._first and self.segments[0].name in names:
+            del self.segments[0]
+            self._at -= 1
+            self._first -= 1
 
     def ready(self) -> bool:
         """Whether `fill` would find something without asking the store."""

@@ -19,6 +19,7 @@ from ..exceptions import RunError
 from ..streams.records import CLAIMED, NOW, Cut, Join, NodeSpec, Rewire, Rewired, RunSpec, StreamSpec, at_cut
 from .node import Node
 from .port import Port
+from .segments import Segment, port_of
 from .work import Work
 
 if TYPE_CHECKING:
@@ -26,6 +27,9 @@ if TYPE_CHECKING:
 
 _PATIENCE = 0.5
 """Seconds that a node may take to come to a safe point by itself, before what it has in hand is left to be done again."""
+
+
+_PATIENCE_WITH_THE_DROPPED = 10.0
 
 
 class Moved:
@@ -76,6 +80,9 @@ class Stage(Protocol):
     def joined(self, join: Join, position: int) -> None:
         """A port reads a stream from that position on."""
 
+    def forget(self, struck: Sequence[tuple[str, str]]) -> None:
+        """Segments (node, segment) that are no more."""
+
     def released(self, node: str, segment: str, stream: str) -> None:
         """A segment was cut: it holds its writer back no more."""
 
@@ -93,6 +100,8 @@ class Change:
         self._halted: list[Node] = []
         self._positions: dict[str, int] = {}
         self._struck: list[tuple[str, str]] = []
+        self._forgotten: list[Port] = []
+        self._ended: list[tuple[int, Segment]] = []  # with the number of its cut
 
     async def apply(self) -> Rewired:
         """Carry it out, or leave everything as it was and raise why."""
@@ -100,9 +109,12 @@ class Change:
         try:
             for node in stage.nodes:
                 await node.ready.wait()
+            for name in orders.added:
+                await self._gone(name)
             await self._halt()
             self._cut()
             self._join()
+            self._strike()
             spec = self._spec()
             change = Rewire(
                 orders.version,
@@ -111,7 +123,7 @@ class Change:
                 self._joins,
                 added=tuple(orders.added),
                 struck=self._struck,
-                fresh=tuple(orders.fresh),
+                fresh=(*orders.fresh, *orders.added),
                 note=orders.note,
                 events=orders.events,
             )
@@ -128,6 +140,14 @@ class Change:
 
     def _nodes(self, name: str) -> list[Node]:
         return [node for node in self._stage.nodes if node.name == name]
+
+    async def _gone(self, name: str) -> None:
+        """A node that was dropped and comes back has to be done with what it had in hand."""
+        for node in self._nodes(name):
+            with anyio.move_on_after(_PATIENCE_WITH_THE_DROPPED):
+                await node.over.wait()
+                continue
+            raise RunError(f"{name!r} was dropped and still works on what it had in hand: try again when it is done")
 
     async def _halt(self) -> None:
         nodes = [node for name in self._orders.replaced for node in self._nodes(name)]
@@ -169,6 +189,19 @@ class Change:
         for name, port_name, _ in orders.seeks:
             for node in self._nodes(name)[:1]:
                 self._cut_one(node, node.ports[port_name], handed=False, now=False)
+        self._cut_what_ended()
+
+    def _cut_what_ended(self) -> None:
+        """Streams whose writers come back go on: whoever has read one of them to its end reads no more of it."""
+        opened = {stream for work in self._orders.added.values() for stream in work.outputs}
+        for node in self._stage.nodes:
+            if node.name in self._orders.added or node.status in {"done", "failed"}:
+                continue
+            for port in node.ports.values():
+                for segment in port.segments[:-1]:
+                    if segment.stream in opened and not segment.is_cut:
+                        self._ended.append((len(self._cuts), segment))
+                        self._cuts.append(Cut(node.name, segment.name, NOW))
 
     def _cut_one(self, node: Node, port: Port, *, handed: bool, now: bool = True) -> None:
         """Cut what a port reads last: at what it has taken where somebody takes over, else at what is written."""
@@ -202,6 +235,20 @@ class Change:
             for node in self._nodes(name)[:1]:
                 self._add(name, port, node.ports[port].segments[-1].stream, position)
 
+    def _strike(self) -> None:
+        """Forget the segments that are wholly read, of ports that get another one; else they would be more and more."""
+        for join in self._joins:
+            for node in self._nodes(join.node)[:1]:
+                if not node.work.resumes or node.work.workers > 1 or node in self._halted:
+                    continue  # it may begin again from the first of them; workers know too little of each other
+                for port in node.ports.values():
+                    if port.name == port_of(join.port, list(node.ports)):
+                        self._forgotten.append(port)
+                        for segment in port.finished():
+                            if not segment.is_cut and all(segment is not ended for _, ended in self._ended):
+                                self._cuts.append(Cut(node.name, segment.name, NOW))
+                            self._struck.append((node.name, segment.name))
+
     def _add(self, node: str, port: str, stream: str, position: int) -> None:
         capacity = self._orders.capacities.get((node, port), (4000, 64 * 2**20))
         opened = any(each.ports[port].hold == "open" for each in self._nodes(node) if port in each.ports)
@@ -233,11 +280,9 @@ class Change:
     def _known(self, node: Node | None, spec: NodeSpec) -> list[tuple[str, str]]:
         if node is None:
             return list(spec.inputs)
-        joined = {join.port.rpartition("#")[0] for join in self._joins if join.node == node.name}
-        for port in node.ports.values():
-            if port.name in joined and node.work.resumes and node not in self._halted:
-                self._struck += [(node.name, segment.name) for segment in port.forget()]
-        return [(segment.name, segment.stream) for segment in node.segments()] or list(spec.inputs)
+        gone = {segment for name, segment in self._struck if name == node.name}
+        known = [(segment.name, segment.stream) for segment in node.segments() if segment.name not in gone]
+        return known or list(spec.inputs)
 
     # -- after it -------------------------------------------------------------------------------------------------
 
@@ -262,11 +307,18 @@ class Change:
                     if port.segments[-1].name == cut.port and node not in self._halted:
                         port.cut(position)
                         stage.released(cut.node, cut.port, port.segments[-1].stream)
+        for number, segment in self._ended:
+            segment.until, segment.is_cut = done.cuts[number], True
+            stage.released(self._cuts[number].node, segment.name, segment.stream)
+        gone = {segment for _, segment in self._struck}
+        for port in self._forgotten:
+            port.forget(gone)
+        stage.forget(self._struck)
         for join, position in zip(self._joins, done.joins, strict=True):
             stage.joined(join, position)
             for node in self._nodes(join.node):
                 if node not in self._halted:
-                    node.ports[join.port.rpartition("#")[0]].append(join.port, join.stream, position)
+                    node.port_of(join.port).append(join.port, join.stream, position)
         for node in self._halted:
             stage.leave(node)
         for name in orders.added:
@@ -278,6 +330,10 @@ class Change:
             for node in self._nodes(name):
                 if not node.work.inputs:
                     node.close()
+        opened = {stream for work in orders.added.values() for stream in work.outputs}
+        for node in stage.nodes:
+            for port in node.ports.values():
+                port.ended = port.ended and port.stream not in opened
         for node in stage.nodes:
             node.nudge()
 

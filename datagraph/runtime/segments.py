@@ -16,7 +16,7 @@ from ..streams.records import Advance
 class Segment:
     """A part of `stream`, from its position `start` up to `until` (None: to its end); `name` is the store's for it."""
 
-    __slots__ = ("codec", "name", "offset", "sizes", "start", "stored", "stream", "until")
+    __slots__ = ("codec", "is_cut", "name", "offset", "sizes", "start", "stored", "stream", "until")
 
     def __init__(
         self, name: str, stream: str, codec: Codec, start: int = 0, until: int | None = None, size: int = 0
@@ -26,6 +26,7 @@ class Segment:
         self.codec = codec
         self.start = start
         self.until = until
+        self.is_cut = until is not None  # by a change of the wiring; else `until` is where the stream ended
         self.offset: int | None = None  # not begun
         self.sizes: deque[tuple[int, int]] = deque()
         self.stored = size  # bytes of the frames that end at or before what is finished

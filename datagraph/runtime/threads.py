@@ -43,7 +43,8 @@ def poster() -> Callable[[Callable[[], Any]], None]:
     if current_backend() == "asyncio":
         import asyncio
 
-        return asyncio.get_running_loop().call_soon_threadsafe
+        loop = asyncio.get_running_loop()
+        return lambda function: loop.call_soon_threadsafe(function) and None
     import trio
 
     return trio.lowlevel.current_trio_token().run_sync_soon
