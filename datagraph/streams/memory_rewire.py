@@ -8,7 +8,7 @@ from dataclasses import replace
 from ..exceptions import UnknownIOError
 from .memory_state import Node, Run
 from .memory_streams import Reader, Stream
-from .records import CLAIMED, NOW, Cut, Join, NodeSpec, Rewire, Rewired, RunSpec, at_cut
+from .records import CLAIMED, NOW, Cut, Join, NodeSpec, Rewire, Rewired, RunSpec, at_cut, inputs_of
 from .refusals import cannot_rewire, not_kept, wiring_changed
 
 
@@ -168,7 +168,7 @@ class Draft:
         """What a node of the spec reads is what it lists, behind what brings its dead letters back."""
         before = self.inputs.get(node.name, [])
         listed = {port: stream for port, stream in before if self.streams[stream].private}
-        for port, stream in self._wanted(node):
+        for port, stream in inputs_of(self.change.spec, node):
             if (node.name, port) not in self.readers[self._stream(stream).name]:
                 what = f"node {node.name} does not read stream {stream} as port {port}"
                 raise self._refuse(f"{what}, and no join says so")
@@ -177,10 +177,6 @@ class Draft:
             if port not in listed:
                 raise self._refuse(f"port {port} of node {node.name} is neither in the spec nor struck")
         self.inputs[node.name] = list(listed.items())
-
-    def _wanted(self, node: NodeSpec) -> list[tuple[str, str]]:
-        private = [s for s in self.change.spec.streams if s.private]
-        return [*((r.port, s.name) for s in private for r in s.readers if r.node == node.name), *node.inputs]
 
     def begin_again(self, name: str) -> None:
         """A node that was done reads on what was not cut, and so do those behind it that had read to the end."""
@@ -202,7 +198,8 @@ class Draft:
         for output in self.nodes[name].outputs:
             self.touched[output] = None
             for (reading, _), reader in self.readers[output].items():
-                self._begin(reading)
+                if not reader.has_stopped:
+                    self._begin(reading)
                 if reading in self.nodes:
                     reader.hold = reader.usual
 

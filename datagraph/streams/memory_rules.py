@@ -305,7 +305,7 @@ def _open(run: Run, name: str) -> None:
     for output in node.spec.outputs:
         stream = run.streams[output]
         stream.ended = False
-        for reading, port in stream.readers:
-            _open(run, reading)
-            reader = stream.readers[reading, port]
+        for (reading, _), reader in stream.readers.items():
+            if not reader.has_stopped:
+                _open(run, reading)
             reader.hold = reader.usual

@@ -39,10 +39,15 @@ class Reader:
         self.size = max(self.size, size)
         self.bound()
 
+    @property
+    def has_stopped(self) -> bool:
+        """Whether it has read all that it ever will."""
+        return self.until is not None and self.cursor >= self.until
+
     def bound(self) -> None:
         """One that stops holds no writer back: what it has still to read is kept, and then it is free for good."""
         if self.until is not None:
-            most: Hold = "free" if self.cursor >= self.until else "open"
+            most: Hold = "free" if self.has_stopped else "open"
             self.hold = "free" if self.hold == "free" else most
             self.usual = "free" if self.usual == "free" else most
 

@@ -358,6 +358,5 @@ class Rewired(NamedTuple):
 
 def inputs_of(spec: RunSpec, node: NodeSpec) -> list[tuple[str, str]]:
     """What a node reads, in order; private streams first: what is sent again is worked on before what is new."""
-    read = [(r.port, s.name, s.private) for s in spec.streams for r in s.readers if r.node == node.name]
-    private = [(port, stream) for port, stream, again in read if again]
-    return list(dict.fromkeys([*private, *node.inputs, *((port, stream) for port, stream, _ in read)]))
+    private = [(r.port, s.name) for s in spec.streams if s.private for r in s.readers if r.node == node.name]
+    return [*private, *node.inputs]

@@ -60,7 +60,7 @@ class Reads:
     async def record(self, state: Sequence[Any]) -> RunRecord:
         """The run from the values of the fields `STATE`, with the spec that belongs to them, or a newer one."""
         found = run_record(self._spec, state)
-        if found.wiring > self._wiring:
+        if found.wiring != self._wiring:
             if not await self.find():
                 raise lost_run(self._spec.id)
             found = run_record(self._spec, state)
@@ -230,7 +230,9 @@ class Reads:
     async def probe(self) -> Probe:
         """See `Session.probe`."""
         while True:
-            (*state, names), (sessions, reports, now), hashes, wiring = await self._everything()
+            # Another task may find a new spec meanwhile.
+            asked = [self._nodes, self._streams]
+            (*state, names), (sessions, reports, now), hashes, wiring = await self._everything(*asked)
             if state[0] is None:
                 raise lost_run(self._spec.id)
             run = run_record(self._spec, state)
@@ -238,11 +240,11 @@ class Reads:
                 await self.find()  # the run was rewired, perhaps just now
                 continue
             shown = unpack(names)[-2:]
-            if shown == [self._nodes, self._streams]:
+            if shown == asked:
                 break
             self._nodes, self._streams = shown  # dead letters that were sent again have brought a new one, too
-        nodes = dict(zip(self._nodes, map(pairs, hashes), strict=False))
-        streams = dict(zip(self._streams, map(pairs, hashes[len(nodes) :]), strict=True))
+        nodes = dict(zip(asked[0], map(pairs, hashes), strict=False))
+        streams = dict(zip(asked[1], map(pairs, hashes[len(nodes) :]), strict=True))
         records = {}
         for name, fields in streams.items():
             if not fields:
@@ -281,7 +283,9 @@ class Reads:
             report=report,
         )
 
-    async def _everything(self) -> tuple[list[Any], list[Any], list[Any], bytes | None]:
+    async def _everything(
+        self, nodes: Sequence[str], streams: Sequence[str]
+    ) -> tuple[list[Any], list[Any], list[Any], bytes | None]:
         """The run; sessions, reports, time; a hash for each node and stream; the wiring at the end. One round trip."""
         keys = self._keys
         clock = ("TIME",) if self._may_ask_time else ("XADD", keys.clock, "NOMKSTREAM", "MAXLEN", 1, "*", "t", "")
@@ -291,15 +295,15 @@ class Reads:
                 ("HGETALL", keys.sessions),
                 ("HGETALL", keys.reports),
                 clock,
-                *(("HGETALL", keys.node(name)) for name in self._nodes),
-                *(("HGETALL", keys.record(name)) for name in self._streams),
+                *(("HGETALL", keys.node(name)) for name in nodes),
+                *(("HGETALL", keys.record(name)) for name in streams),
                 ("HGET", keys.run, "wiring"),
             ],
             raise_errors=False,
         )
         if isinstance(replies[3], StoreConfigError) and self._may_ask_time:
             self._may_ask_time = False
-            return await self._everything()
+            return await self._everything(nodes, streams)
         for reply in replies:
             if isinstance(reply, ResponseError):
                 raise_meaning(reply, self._spec.id)

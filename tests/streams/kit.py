@@ -4,22 +4,27 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import msgspec
 
 from datagraph.streams.records import (
+    NOW,
     Advance,
     Commit,
     Committed,
+    Cut,
+    Join,
     NodeRecord,
     NodeSpec,
     ReaderSpec,
     Reading,
+    Rewire,
     RunSpec,
     StreamSpec,
     Write,
+    at_cut,
 )
 from datagraph.streams.store import Session, Store
 
@@ -56,6 +61,32 @@ def fan_out(run: str, *holds: str) -> RunSpec:
     return RunSpec(
         run, "fan", {}, (NodeSpec("in:x", outputs=("x",), counts=False), *nodes), (StreamSpec("x", "in:x", readers),)
     )
+
+
+CLEAN = NodeSpec("clean", inputs=(("c", "x"),), outputs=("w",))
+
+
+def reading(spec: RunSpec, node: str, *segments: tuple[str, str], **changes: Any) -> RunSpec:
+    """A spec in which a node reads these segments."""
+    nodes = tuple(replace(n, inputs=segments, **changes) if n.name == node else n for n in spec.nodes)
+    return replace(spec, nodes=nodes, graph={"version": 2})
+
+
+def with_clean(spec: RunSpec, *segments: tuple[str, str]) -> RunSpec:
+    """A spec with a node more, `clean`, between x and what node a reads."""
+    spec = reading(spec, "a", *segments)
+    return replace(spec, nodes=(*spec.nodes, CLEAN), streams=(*spec.streams, StreamSpec("w", "clean")))
+
+
+def insert(spec: RunSpec, version: int = 0, **changes: Any) -> Rewire:
+    """Put `clean` between x and node a, now."""
+    facts: dict[str, Any] = {
+        "cuts": [Cut("a", "p", NOW)],
+        "joins": [Join("clean", "c", "x", at_cut(0)), Join("a", "p#1", "w", 0, 5)],
+        "added": ["clean"],
+        "note": b"\x93note\xff",
+    }
+    return Rewire(version, with_clean(spec, ("p", "x"), ("p#1", "w")), **facts | changes)
 
 
 def frame(values: Sequence[Any], size: int | None = None) -> tuple[int, bytes, int]:

@@ -62,7 +62,7 @@ local function open(name)
     out.ended = false
     change(out, 'ended', 0)
     for _, r in ipairs(out.readers) do
-      open(r[NODE])
+      if not has_stopped(r) then open(r[NODE]) end
       r[HOLDS] = r[DECLARED]
     end
     change(out, 'r', cmsgpack.pack(out.readers))

@@ -224,7 +224,7 @@ local function begin(name)
     if s.ended then change(s, 'ended', 0) end
     s.ended, touched[output] = false, s
     for _, r in ipairs(s.readers) do
-      begin(r[NODE])
+      if not has_stopped(r) then begin(r[NODE]) end
       if in_spec[r[NODE]] then r[HOLDS] = r[DECLARED] end
     end
   end

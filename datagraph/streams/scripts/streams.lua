@@ -57,11 +57,15 @@ local function stop_of(r)
   return r[UNTIL] and r[UNTIL] >= 0 and r[UNTIL] or nil
 end
 
+local function has_stopped(r)
+  local stop = stop_of(r)
+  return stop and r[CURSOR] >= stop
+end
+
 -- A reader that stops holds no writer back: what it has still to read is kept for it, and then it is free for good.
 local function bound(r)
-  local stop = stop_of(r)
-  if not stop then return end
-  local most = r[CURSOR] >= stop and FREE or OPEN
+  if not stop_of(r) then return end
+  local most = has_stopped(r) and FREE or OPEN
   if r[HOLDS] ~= FREE then r[HOLDS] = most end
   if r[DECLARED] ~= FREE then r[DECLARED] = most end
 end
