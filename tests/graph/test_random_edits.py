@@ -10,7 +10,20 @@ from hypothesis import strategies as st
 
 from datagraph.graph.change import Change, compare, merged
 from datagraph.graph.check import problems
-from datagraph.graph.edit import Connect, Disconnect, Drop, Edit, Insert, Move, Swap, Tune, code, from_dict, to_dict
+from datagraph.graph.edit import (
+    Connect,
+    Disconnect,
+    Drop,
+    Edit,
+    Insert,
+    Move,
+    Swap,
+    Tune,
+    code,
+    from_dict,
+    node_of,
+    to_dict,
+)
 from datagraph.graph.model import Graph, Node, Port
 from datagraph.graph.order import topological
 from datagraph.graph.rewiring import becoming, changed
@@ -173,7 +186,7 @@ def test_a_place_is_handed_over_by_one_who_leaves_it(case: tuple[Graph, list[Edi
 def test_edits_survive_being_sent_and_lines_are_single_lines(case: tuple[Graph, list[Edit]]) -> None:
     """JSON and back makes the same change."""
     graph, edits = case
-    known = {edit.by.name: edit.by for edit in edits if isinstance(edit, Insert | Connect | Swap)}
+    known = {node_of(edit.by).name: edit.by for edit in edits if isinstance(edit, Insert | Connect | Swap)}
     sent = [from_dict(to_dict(edit), known) for edit in edits]
     assert sent == edits
     change = changed(graph, sent)
