@@ -137,18 +137,6 @@ def compare(before: Graph, after: Graph, *, fits: Fits = same_type) -> Change:
     )
 
 
-def merged(change: Change) -> Graph:
-    """Both graphs in one, for a picture: what is there after, then what is not any more."""
-    nodes = {node.name: node for node in (*change.before.nodes, *change.after.nodes)}
-    edges = {joint(edge): edge for edge in (*change.before.edges, *change.after.edges)}
-    return Graph(tuple(nodes.values()), tuple(edges.values()), change.after.name)
-
-
-def joint(edge: Edge) -> tuple[str, str, str]:
-    """Which edge it is, in both graphs: its stream, and the node that writes it, and its name."""
-    return edge.source, edge.source_port, edge.name
-
-
 # -- differences ------------------------------------------------------------------------------------------------------
 
 

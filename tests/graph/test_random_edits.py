@@ -8,8 +8,9 @@ from collections.abc import Iterable
 from hypothesis import assume, given, note
 from hypothesis import strategies as st
 
-from datagraph.graph.change import Change, compare, merged
+from datagraph.graph.change import Change, compare
 from datagraph.graph.check import problems
+from datagraph.graph.diff import merged
 from datagraph.graph.edit import (
     Connect,
     Disconnect,
