@@ -14,6 +14,9 @@ _MARKS = {
     "pause": "M-2.5,-4V4M2.5,-4V4",
     "done": "M-4.5,0L-1.5,3.5L4.5,-4",
     "fail": "M-4,-4L4,4M-4,4L4,-4",
+    "plus": "M-4,0H4M0,-4V4",
+    "minus": "M-4,0H4",
+    "tilde": "M-4.5,1.5C-3,-3.5 -1.5,-2 0,0S3,3.5 4.5,-1.5",
 }
 
 
@@ -50,7 +53,7 @@ def rect(x: float, y: float, width: float, height: float, kind: str, radius: flo
 
 
 def mark(x: float, y: float, which: str, colour: str) -> str:
-    """A small sign around (x, y): run, wait, pause, done or fail; told by its shape, not by its colour alone."""
+    """A small sign around (x, y), one of `_MARKS`; told by its shape, not by its colour alone."""
     return f'<path d="{_MARKS[which]}" transform="translate({x:.1f},{y:.1f})" class="mark k-{colour}"/>'
 
 

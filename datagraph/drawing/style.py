@@ -80,6 +80,12 @@ _RULES = """
 .dg .k-quiet{stroke:{muted}}
 .dg .edge{fill:none;stroke-linecap:round;stroke-linejoin:round}
 .dg .wait{stroke-dasharray:2 5}
+.dg .new .card{stroke:{calm};stroke-width:2.4}
+.dg .new .plate{stroke:{calm};stroke-width:1.6}
+.dg .changed .card{stroke:{work};stroke-width:2.4}
+.dg .gone text,.dg .gone path{opacity:.65}
+.dg .gone .card,.dg .gone .plate{stroke:{full};stroke-dasharray:5 3}
+.dg .gone .edge{stroke-dasharray:7 6}
 """
 
 

@@ -15,7 +15,7 @@ from .layout import Engine, layout
 from .marks import arrow, escape, mark, rect, sentence, stripes, text
 from .style import css, fit, level, seconds, stroke, text_width, wrap
 
-_MARGIN = 20.0
+MARGIN = 20.0
 _NARROWEST = 480.0
 _LINE = 18.0
 
@@ -41,18 +41,22 @@ def svg(
     labels = [label_size(graph, edge, state) for edge, state in zip(graph.edges, edges, strict=True)]
     plan = layout(graph, sizes, labels, horizontal=horizontal, engine=engine)
     inner = max(plan.width, _NARROWEST if snapshot is not None or problems or hints else 0.0, 60.0)
-    width = inner + 2 * _MARGIN
+    width = inner + 2 * MARGIN
     head, y = _head(graph, snapshot, inner)
     dx, dy = (width - plan.width) / 2, y
     body = _body(graph, plan, states, edges, snapshot, problems, dx, dy)
-    foot, height = _foot(snapshot, problems, hints, inner, y + plan.height + (_MARGIN if graph.nodes else 0.0))
-    name = _name(graph, snapshot)
+    foot, height = _foot(snapshot, problems, hints, inner, y + plan.height + (MARGIN if graph.nodes else 0.0))
     said = snapshot.sentence if snapshot is not None else f"{len(graph.processors())} processors"
+    return frame(_name(graph, snapshot), said, width, height, f"{head}{body}{foot}")
+
+
+def frame(name: str, said: str, width: float, height: float, inside: str) -> str:
+    """A picture of its own around what is drawn: its size, its page, its rules, and what is said of it aloud."""
     return (
         f'<svg xmlns="http://www.w3.org/2000/svg" class="dg" role="img" aria-label="{escape(f"{name}: {said}", 500)}" '
         f'width="{width:.0f}" height="{height:.0f}" viewBox="0 0 {width:.0f} {height:.0f}" '
         f'style="max-width:100%;height:auto"><title>{escape(name)}</title><desc>{escape(said, 500)}</desc>'
-        f"<style>{css()}</style>{rect(0.5, 0.5, width - 1, height - 1, 'page', 10)}{head}{body}{foot}</svg>"
+        f"<style>{css()}</style>{rect(0.5, 0.5, width - 1, height - 1, 'page', 10)}{inside}</svg>"
     )
 
 
@@ -83,9 +87,9 @@ def _head(graph: Graph, snapshot: Snapshot | None, inner: float) -> tuple[str, f
     """Name, status and the sentence; and where the picture begins."""
     if snapshot is None:
         if not graph.name:
-            return "", _MARGIN
+            return "", MARGIN
         shown = fit(clean(graph.name), inner, 15, bold=True)
-        return text(_MARGIN, _MARGIN + 12, shown, "h"), _MARGIN + 32
+        return text(MARGIN, MARGIN + 12, shown, "h"), MARGIN + 32
     status = "paused" if snapshot.paused else "stopping" if snapshot.stopping else snapshot.status
     facts = [clean(status, 40), seconds(snapshot.elapsed)]
     if snapshot.workers > 1:
@@ -93,18 +97,18 @@ def _head(graph: Graph, snapshot: Snapshot | None, inner: float) -> tuple[str, f
     right = " · ".join(facts)
     room = inner - text_width(right, 13) - 40
     parts = [
-        mark(_MARGIN + 6, _MARGIN + 7, *sign(status)),
-        text(_MARGIN + 20, _MARGIN + 12, fit(clean(_name(graph, snapshot)), room, 15, bold=True), "h"),
-        text(_MARGIN + inner, _MARGIN + 12, right, "c e"),
+        mark(MARGIN + 6, MARGIN + 7, *sign(status)),
+        text(MARGIN + 20, MARGIN + 12, fit(clean(_name(graph, snapshot)), room, 15, bold=True), "h"),
+        text(MARGIN + inner, MARGIN + 12, right, "c e"),
     ]
-    y = _MARGIN + 34
+    y = MARGIN + 34
     for line in wrap(clean(snapshot.sentence, 1000), inner, 13, 4):
-        parts.append(sentence(_MARGIN, y, line, "c"))
+        parts.append(sentence(MARGIN, y, line, "c"))
         y += _LINE
     if snapshot.error:
-        parts.append(mark(_MARGIN + 6, y - 4.5, "fail", "full"))
+        parts.append(mark(MARGIN + 6, y - 4.5, "fail", "full"))
         for line in wrap(clean(snapshot.error, 1000), inner - 20, 13, 3):
-            parts.append(text(_MARGIN + 20, y, line, "c b"))
+            parts.append(text(MARGIN + 20, y, line, "c b"))
             y += _LINE
     return "".join(parts), y + 4
 
@@ -154,18 +158,23 @@ def _foot(
     parts = []
     if problems:
         count = "1 problem" if len(problems) == 1 else f"{len(problems)} problems"
-        parts.append(text(_MARGIN, y + 12, count, "c b"))
+        parts.append(text(MARGIN, y + 12, count, "c b"))
         y += 14
-    for sign_, colour, notes in (("fail", "full", problems), ("wait", "busy", hints)):
-        for note in notes:
-            lines = wrap(clean(str(note), 1000), inner - 20, 13, 6)
-            parts.append(mark(_MARGIN + 6, y + 11.5, sign_, colour))
-            parts += [text(_MARGIN + 20, y + 16 + i * _LINE, line, "c") for i, line in enumerate(lines)]
-            y += _LINE * len(lines) + 6
+    for entry in (*(("fail", "full", note) for note in problems), *(("wait", "busy", note) for note in hints)):
+        note, y = remark(*entry, inner, y)
+        parts.append(note)
     if snapshot is not None and snapshot.nodes:
-        parts.append(_legend(inner, (_MARGIN, y + 6)))
+        parts.append(_legend(inner, (MARGIN, y + 6)))
         y += 24
     return "".join(parts), y + (8 if parts else 0)
+
+
+def remark(sign_: str, colour: str, said: Exception | str, inner: float, y: float) -> tuple[str, float]:
+    """A sentence under a picture, behind its sign, in as many lines as it needs; and where the next one begins."""
+    lines = wrap(clean(str(said), 1000), inner - 20, 13, 6)
+    parts = [mark(MARGIN + 6, y + 11.5, sign_, colour)]
+    parts += [sentence(MARGIN + 20, y + 16 + i * _LINE, line, "c") for i, line in enumerate(lines)]
+    return "".join(parts), y + _LINE * len(lines) + 6
 
 
 def _legend(inner: float, at: Point) -> str:

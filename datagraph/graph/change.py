@@ -10,6 +10,7 @@ from ..exceptions import CyclicFlowError
 from .check import problems as wrong
 from .check import suggest
 from .model import Edge, Graph, Node, Port
+from .order import descendants
 from .text import clean, signature
 from .tuning import TUNED
 
@@ -81,6 +82,20 @@ class Change:
         """Whether nothing would be different."""
         return not (self.added or self.dropped or self.swapped or self.rewired or self.tuned)
 
+    @property
+    def stranded(self) -> tuple[tuple[str, str], ...]:
+        """(node, stream) of what nobody would read to its end, since its writer and its reader go at once.
+
+        Only where nodes that stay got something from that reader: what leads nowhere is not missed.
+        """
+        stay = {node.name for node in self.after.processors()}
+        gone = {node.name for node in self.dropped}
+        return tuple(
+            (edge.target, edge.stream)
+            for edge in self.before.edges
+            if edge.source in gone and edge.target in gone and descendants(self.before, edge.target) & stay
+        )
+
     def lines(self) -> tuple[str, ...]:
         """The differences in short sentences."""
         return (
@@ -110,8 +125,8 @@ class Change:
 
     def _unread(self) -> Iterator[str]:
         written = {port.stream for node in self.after for port in node.outputs}
-        read = _read(self.after)
-        for stream in dict.fromkeys(stream for stream in _read(self.before).values()):
+        read = inputs_of(self.after)
+        for stream in dict.fromkeys(stream for stream in inputs_of(self.before).values()):
             if stream in written and stream not in read.values():
                 yield stream
 
@@ -135,18 +150,6 @@ def compare(before: Graph, after: Graph, *, fits: Fits = same_type) -> Change:
         tuned=tuple(each for was, now in both for each in _tunings(before, after, was, now)),
         handovers=tuple(_handovers(before, after)),
     )
-
-
-def merged(change: Change) -> Graph:
-    """Both graphs in one, for a picture: what is there after, then what is not any more."""
-    nodes = {node.name: node for node in (*change.before.nodes, *change.after.nodes)}
-    edges = {joint(edge): edge for edge in (*change.before.edges, *change.after.edges)}
-    return Graph(tuple(nodes.values()), tuple(edges.values()), change.after.name)
-
-
-def joint(edge: Edge) -> tuple[str, str, str]:
-    """Which edge it is, in both graphs: its stream, and the node that writes it, and its name."""
-    return edge.source, edge.source_port, edge.name
 
 
 # -- differences ------------------------------------------------------------------------------------------------------
@@ -183,7 +186,7 @@ def _tunings(before: Graph, after: Graph, was: Node, now: Node) -> Iterator[Tune
 
 def _handovers(before: Graph, after: Graph) -> Iterator[Handover]:
     """Who begins to read a stream takes the place of the one who stops, if it is clear who that is."""
-    was, now = _read(before), _read(after)
+    was, now = inputs_of(before), inputs_of(after)
     stopped: dict[str, list[tuple[str, str]]] = {}
     for end, stream in was.items():
         if now.get(end) != stream:
@@ -202,7 +205,7 @@ def _near(before: Graph, after: Graph, old: str, new: str) -> bool:
     return any(edge.target == old for edge in after.out_of(new)) or any(e.target == new for e in before.out_of(old))
 
 
-def _read(graph: Graph) -> Mapping[tuple[str, str], str]:
+def inputs_of(graph: Graph) -> Mapping[tuple[str, str], str]:
     """The stream that each input of a processor reads."""
     return {(node.name, port.name): port.stream for node in graph.processors() for port in node.inputs}
 
@@ -231,8 +234,8 @@ def _missing(before: Graph, after: Graph) -> Iterator[str]:
     """Streams that somebody would read and nobody would write."""
     given = {node.name for node in before if node.kind == "input"}
     written = {port.stream for node in after if node.name in given or node.kind != "input" for port in node.outputs}
-    was = _read(before)
-    for end, stream in _read(after).items():
+    was = inputs_of(before)
+    for end, stream in inputs_of(after).items():
         if stream in written:
             continue
         node, port = (clean(name) for name in end)

@@ -12,6 +12,9 @@ from .model import Graph, Node, Port
 from .text import clean
 from .tuning import taken_over, tuned
 
+End = tuple[str, str]
+"""An input: its node and its port."""
+
 
 class RefusedError(Exception):
     """Why an edit cannot be."""
@@ -23,7 +26,10 @@ class Draft:
     def __init__(self, graph: Graph) -> None:
         self.nodes = {node.name: node for node in graph if node.kind != "output"}
         self.swapped: dict[str, bool] = {}  # whether without the state of the one before
-        self._taken: dict[tuple[str, str], None] = {}  # inputs whose edge another one took over
+        self._places: dict[End, End] = {}  # by input, the one in whose place it begins
+        self.connected: set[str] = set()
+        self.passed: dict[str, str] = {}  # dropped nodes with readers, and the stream that these were given instead
+        self._taken: dict[End, None] = {}  # inputs whose edge another one took over
 
     def apply(self, edit: Edit) -> None:
         match edit:
@@ -51,6 +57,15 @@ class Draft:
             if node in self.nodes
         ]
 
+    def place(self, end: End, was: Mapping[End, str], stream: str) -> End | None:
+        """The input that read the stream before these edits and whose place this one takes; None if it takes none."""
+        seen: set[End] = set()
+        found = self._places.get(end)
+        while found is not None and was.get(found) != stream and found not in seen:
+            seen.add(found)
+            found = self._places.get(found)
+        return found if found is not None and was.get(found) == stream else None
+
     # -- the edits ----------------------------------------------------------------------------------------------------
 
     def _move(self, edge: str, source: str, target: str) -> None:
@@ -71,6 +86,7 @@ class Draft:
         self._taken.pop((into, other), None)
         if node:
             self._taken[node, port] = None
+            self._places[into, other] = node, port
 
     def _swap(self, node: Node, by: Node, *, fresh: bool) -> None:
         found = "; ".join(differences(node, by))
@@ -90,6 +106,7 @@ class Draft:
         self.nodes[by.name] = replace(by, inputs=(replace(by.inputs[0], stream=stream),))
         if node:
             self._read(node, port, by.outputs[0].stream)
+            self._places[by.name, by.inputs[0].name] = node, port
             self._taken.pop((node, port), None)
 
     def _drop(self, node: Node) -> None:
@@ -102,6 +119,8 @@ class Draft:
             )
         for name, port in readers:
             self._read(name, port, node.inputs[0].stream)
+            self._places[name, port] = node.name, node.inputs[0].name
+            self.passed[node.name] = node.inputs[0].stream
         self._forget(node.name)
 
     def _connect(self, by: Node, reads: Mapping[str, str]) -> None:
@@ -112,6 +131,7 @@ class Draft:
                 raise RefusedError(f"`{clean(by.name)}` has no input {clean(port)!r}{suggest(port, ports)}")
         inputs = tuple(replace(port, stream=reads.get(port.name, port.stream)) for port in by.inputs)
         self.nodes[by.name] = replace(by, inputs=inputs)
+        self.connected.add(by.name)
 
     def _disconnect(self, name: str) -> None:
         gone = {name}

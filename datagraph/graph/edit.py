@@ -34,8 +34,14 @@ def node_of(by: Node | Described) -> Node:
     return node
 
 
+class Edit:
+    """One edit of a run's wiring; a list of them is one change."""
+
+    __slots__ = ()
+
+
 @dataclass(frozen=True, slots=True)
-class Move:
+class Move(Edit):
     """Another start or another end for an edge.
 
     Args:
@@ -60,7 +66,7 @@ class Move:
 
 
 @dataclass(frozen=True, slots=True)
-class Swap:
+class Swap(Edit):
     """The same node with the function of `by`, which has the same inputs and outputs.
 
     It goes on with the state of the one before, unless `fresh`.
@@ -76,7 +82,7 @@ class Swap:
 
 
 @dataclass(frozen=True, slots=True)
-class Insert:
+class Insert(Edit):
     """The processor `by`, of one input and one output, between the edge's stream and its reader."""
 
     by: Node | Described
@@ -88,7 +94,7 @@ class Insert:
 
 
 @dataclass(frozen=True, slots=True)
-class Drop:
+class Drop(Edit):
     """Without this node: who read its one output reads its one input's stream instead."""
 
     node: str
@@ -98,7 +104,7 @@ class Drop:
 
 
 @dataclass(frozen=True, slots=True, init=False)
-class Connect:
+class Connect(Edit):
     """A new branch: the processor `by`; `reads` says, by input, where it reads another stream than one of that name.
 
     >>> Connect(Node("count"), words="clean").reads["words"]
@@ -118,7 +124,7 @@ class Connect:
 
 
 @dataclass(frozen=True, slots=True)
-class Disconnect:
+class Disconnect(Edit):
     """Without this node and everything that only it feeds."""
 
     node: str
@@ -128,7 +134,7 @@ class Disconnect:
 
 
 @dataclass(frozen=True, slots=True, init=False, repr=False)
-class Tune:
+class Tune(Edit):
     """Other settings for a node: capacity, concurrency, workers, rate, retries, timeout, on_error, or its own.
 
     >>> Tune("words", concurrency=2)
@@ -154,7 +160,6 @@ class Tune:
         return f"Tune({', '.join([repr(self.node), *_keywords(self.changes)])})"
 
 
-Edit = Move | Swap | Insert | Drop | Connect | Disconnect | Tune
 KINDS: Mapping[str, type[Edit]] = {
     kind.__name__.lower(): kind for kind in (Move, Swap, Insert, Drop, Connect, Disconnect, Tune)
 }

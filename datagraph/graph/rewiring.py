@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
 
-from .change import Change, Fits, compare, same_type
+from .change import Change, Fits, Handover, compare, inputs_of, same_type
 from .draft import Draft, RefusedError
 from .edit import Described, Edit, edits_of, node_of
 from .model import Graph, Node
+from .text import clean
 from .tuning import as_tuned
 from .wiring import CAPACITY, by_port
 
@@ -32,11 +33,16 @@ def changed(graph: Graph, edits: Edit | Sequence[Edit], *, fits: Fits = same_typ
         except RefusedError as error:
             refused.append(str(error))
     found = compare(graph, _wired(graph, draft.nodes.values(), capacity), fits=fits)
-    problems = dict.fromkeys((*refused, *found.problems, *draft.bereft()))
+    problems = dict.fromkeys((*refused, *found.problems, *draft.bereft(), *_lost(found, draft)))
     stay = {node.name for node in graph.processors()} & set(draft.nodes)
     swapped = dict.fromkeys((*found.swapped, *(name for name in draft.swapped if name in stay)))
-    fresh = tuple(name for name in swapped if draft.swapped.get(name))
-    return replace(found, problems=tuple(problems), swapped=tuple(swapped), fresh=fresh)
+    return replace(
+        found,
+        problems=tuple(problems),
+        swapped=tuple(swapped),
+        fresh=tuple(name for name in swapped if draft.swapped.get(name)),
+        handovers=_handovers(found, draft),
+    )
 
 
 def becoming(
@@ -52,6 +58,39 @@ def becoming(
     change = compare(graph, _wired(graph, [*given, *(node for node, _ in found)], capacity), fits=fits)
     refused = [reason for _, wrong in found for reason in wrong]
     return replace(change, problems=tuple(dict.fromkeys((*refused, *change.problems))))
+
+
+def _lost(change: Change, draft: Draft) -> list[str]:
+    """Why nodes cannot be dropped in this change: what waits before them would not reach who comes after them."""
+    writers = {port.stream: node.name for node in change.before for port in node.outputs}
+    together = [
+        f"`{clean(node)}` cannot be dropped together with `{clean(writers[stream])}`: what waits between them would be "
+        "lost; drop one, then the other"
+        for node, stream in change.stranded
+        if node in draft.passed
+    ]
+    moved = [
+        f"`{clean(node.name)}` cannot be moved and dropped at once: what waits for it in "
+        f"{clean(node.inputs[0].stream)!r} would be lost; drop it alone"
+        for node in change.dropped
+        if node.name in draft.passed and draft.passed[node.name] != node.inputs[0].stream
+        if (node.name, node.inputs[0].stream) not in change.stranded
+    ]
+    return [*together, *moved]
+
+
+def _handovers(change: Change, draft: Draft) -> tuple[Handover, ...]:
+    """Who begins where whom was: as the edits say, else as it is found; a new branch only where nobody else does."""
+    was, now = inputs_of(change.before), inputs_of(change.after)
+    found = {(each.node, each.port): (each.old_node, each.old_port) for each in change.handovers}
+    for end, stream in now.items():
+        place = draft.place(end, was, stream)
+        if place is not None and was.get(end) != stream != now.get(place):
+            found[end] = place
+    followed = {place for end, place in found.items() if end[0] not in draft.connected}
+    return tuple(
+        Handover(*end, *place) for end, place in found.items() if end[0] not in draft.connected or place not in followed
+    )
 
 
 def _wired(before: Graph, nodes: Iterable[Node], capacity: int) -> Graph:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import unicodedata
 from collections.abc import Mapping
+from types import MappingProxyType
 from typing import Any
 
 from .model import Graph, Node
@@ -54,8 +55,10 @@ def facts(attrs: Mapping[str, Any]) -> tuple[str, ...]:
     return tuple(clean(fact, 40) for fact in found)
 
 
-def to_text(graph: Graph) -> str:
+def to_text(graph: Graph, signs: Mapping[str, str] = MappingProxyType({})) -> str:
     """A picture of the graph in characters: one line a node, writers above their readers, joined by rails.
+
+    `signs` are characters to mark nodes with, by name, instead of those for their kinds.
 
     >>> from datagraph.graph.model import Port
     >>> from datagraph.graph.wiring import by_port
@@ -71,7 +74,7 @@ def to_text(graph: Graph) -> str:
     after = successors(graph, closing)
     nodes = {node.name: node for node in reversed(graph.nodes)}
     for name in depth_first(graph):
-        rails.node(name, _line(nodes[name]), after[name])
+        rails.node(name, _line(nodes[name], signs.get(name, "")), after[name])
     lines = [line.rstrip() for line in rails.lines] or ["(an empty flow)"]
     for source, target in sorted(closing):
         lines.append(f"↺ {clean(source)} writes back to {clean(target)}: a ring")
@@ -118,8 +121,8 @@ def _mermaid(text: str) -> str:
     return "".join(char if char.isalnum() or char in " _-.,:" else f"#{ord(char)};" for char in clean(text))
 
 
-def _line(node: Node) -> str:
-    label = f"{_MARKS[node.kind]} {clean(node.label)}"
+def _line(node: Node, sign: str) -> str:
+    label = f"{sign or _MARKS[node.kind]} {clean(node.label)}"
     if node.kind != "processor":
         typed = next((port.type for port in (*node.inputs, *node.outputs) if port.type), "")
         return f"{label}: {clean(typed, 40)}" if typed else label

@@ -8,7 +8,7 @@ import pytest
 
 import datagraph
 from datagraph.exceptions import GraphError
-from datagraph.graph.change import DEFAULT, Change, Handover, Rewired, Tuned
+from datagraph.graph.change import DEFAULT, Change, Handover, Rewired, Tuned, compare
 from datagraph.graph.edit import (
     Connect,
     Disconnect,
@@ -74,11 +74,10 @@ def test_a_moved_source_is_another_stream_for_one_input() -> None:
 
 def test_a_moved_target_takes_the_edge_over_where_the_old_reader_was() -> None:
     """The old reader goes in the same change; by the node's name alone, if it has one input."""
-    edits = [Drop("report"), Move("words->count.words", target="tally"), Disconnect("count")]
     graph = by_port([*FLOW.processors(), worker("tally", "path", "sum")])
-    change = changed(graph, edits)
+    change = changed(graph, [Drop("report"), Move("words->count.words", target="tally"), Disconnect("count")])
     assert change.rewired == (Rewired("tally", "path", "path", "words"),)
-    assert change.handovers == ()  # report stopped as well, so whose place it is cannot be told
+    assert change.handovers == (Handover("tally", "path", "count", "words"),)  # not of report, which reads it no more
     change = changed(
         graph, [Move("words->count.words", target="tally.path"), Move("words->count.words", source="text")]
     )
@@ -147,6 +146,41 @@ def test_a_dropped_node_that_nobody_reads_is_gone_with_its_outputs() -> None:
     change = changed(FLOW, Drop("report"))
     assert lines(change) == ("dropped: `report` (words, count -> report)", "nobody reads `count` any more")
     assert [node.name for node in change.after if node.kind == "output"] == ["out:count"]
+
+
+def test_what_waits_before_a_dropped_node_must_have_a_way_to_go() -> None:
+    """Two neighbours at once, or a node that was moved away first, would leave values behind; one by one they go."""
+    assert refusal(Drop("count"), Drop("split")) == (
+        "`count` cannot be dropped together with `split`: what waits between them would be lost; drop one, then the other"
+    )
+    assert "cannot be dropped together with `split`" in refusal(Drop("split"), Drop("count"))
+    assert refusal(Move("words->count.words", source="text"), Drop("count")).startswith(
+        "`count` cannot be moved and dropped at once: what waits for it in 'words'"
+    )
+    assert changed(changed(FLOW, Drop("split")).after, Drop("count")).problems == ()
+    assert changed(FLOW, [Drop("report"), Drop("count"), Drop("split")]).problems == ()
+    twice = changed(FLOW, [Insert(CLEAN, "words->count.words"), Insert(worker("trim", "x", "t"), "words->clean.words")])
+    assert (twice.problems, twice.stranded) == ((), ())
+    assert compare(twice.after, FLOW).stranded == (("clean", "t"),)
+
+
+def test_whose_place_is_taken_is_told_of_several_that_leave_a_stream() -> None:
+    """Who is inserted before one of them takes that one's; a new branch begins by itself, or where it replaces one."""
+    other = worker("other", "words", "o")
+    insert = [Insert(CLEAN, "words->count.words"), Insert(other, "words->report.words")]
+    assert changed(FLOW, insert).handovers == (
+        Handover("clean", "words", "count", "words"),
+        Handover("other", "words", "report", "words"),
+    )
+    assert changed(FLOW, [Insert(CLEAN, "words->count.words"), Connect(other)]).handovers == (
+        Handover("clean", "words", "count", "words"),
+    )
+    assert changed(FLOW, [Drop("report"), Connect(other)]).handovers == (Handover("other", "words", "report", "words"),)
+    assert changed(FLOW, Connect(other)).handovers == ()
+    chain = [Insert(CLEAN, "words->count.words"), Insert(other, "words->clean.words")]
+    assert changed(FLOW, chain).handovers == (Handover("other", "words", "count", "words"),)
+    back = compare(changed(FLOW, insert[0]).after, FLOW)
+    assert back.handovers == (Handover("count", "words", "clean", "words"),)
 
 
 def test_a_node_between_several_streams_cannot_just_be_dropped() -> None:

@@ -5,16 +5,32 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable
 
-from hypothesis import assume, given, note
+from hypothesis import assume, given, note, settings
 from hypothesis import strategies as st
 
-from datagraph.graph.change import Change, compare, merged
+from datagraph.graph.change import Change, compare
 from datagraph.graph.check import problems
-from datagraph.graph.edit import Connect, Disconnect, Drop, Edit, Insert, Move, Swap, Tune, code, from_dict, to_dict
+from datagraph.graph.diff import merged
+from datagraph.graph.edit import (
+    Connect,
+    Disconnect,
+    Drop,
+    Edit,
+    Insert,
+    Move,
+    Swap,
+    Tune,
+    code,
+    from_dict,
+    node_of,
+    to_dict,
+)
 from datagraph.graph.model import Graph, Node, Port
 from datagraph.graph.order import topological
 from datagraph.graph.rewiring import becoming, changed
 from datagraph.graph.wiring import by_port
+
+quickly = settings(max_examples=50, deadline=None)  # other tests may have the machine meanwhile
 
 
 @st.composite
@@ -79,6 +95,7 @@ def names(nodes: Iterable[Node]) -> list[str]:
     return sorted(node.name for node in nodes)
 
 
+@quickly
 @given(edited())
 def test_a_change_without_problems_can_run(case: tuple[Graph, list[Edit]]) -> None:
     """No ring, one writer a stream, each input joined once, what was given still given, capacities where they were."""
@@ -101,6 +118,7 @@ def test_a_change_without_problems_can_run(case: tuple[Graph, list[Edit]]) -> No
     assert Graph.from_dict(after.to_dict()) == after
 
 
+@quickly
 @given(edited())
 def test_a_change_is_what_its_edits_are_one_after_the_other(case: tuple[Graph, list[Edit]]) -> None:
     """Where each of them can be made alone."""
@@ -115,6 +133,7 @@ def test_a_change_is_what_its_edits_are_one_after_the_other(case: tuple[Graph, l
     assert together.after == now
 
 
+@quickly
 @given(edited())
 def test_the_difference_back_is_the_inverse(case: tuple[Graph, list[Edit]]) -> None:
     """Added and dropped change places, old and new as well; what is equal has no difference."""
@@ -137,6 +156,7 @@ def test_the_difference_back_is_the_inverse(case: tuple[Graph, list[Edit]]) -> N
     )
 
 
+@quickly
 @given(edited())
 def test_the_differences_are_all_that_is_different(case: tuple[Graph, list[Edit]]) -> None:
     """The wiring before, with what was rewired, dropped and added, is the wiring after."""
@@ -156,6 +176,7 @@ def test_the_differences_are_all_that_is_different(case: tuple[Graph, list[Edit]
     assert {e.name for e in both.edges} == {e.name for e in (*graph.edges, *change.after.edges)}
 
 
+@quickly
 @given(edited())
 def test_a_place_is_handed_over_by_one_who_leaves_it(case: tuple[Graph, list[Edit]]) -> None:
     """The old reader read this stream and does not any more; the new one did not and does now."""
@@ -169,11 +190,37 @@ def test_a_place_is_handed_over_by_one_who_leaves_it(case: tuple[Graph, list[Edi
         assert now.get((old_node, old_port)) != stream
 
 
+@quickly
+@given(graphs(), st.data())
+def test_no_place_is_left_by_what_is_inserted_taken_over_or_passed_on(graph: Graph, data: st.DataObject) -> None:
+    """Whoever stops reading a stream that goes on has somebody who begins there: nothing is skipped."""
+    assume(graph.edges)
+    edits: list[Edit] = []
+    now = graph
+    for number in range(data.draw(st.integers(1, 4))):
+        edge = data.draw(st.sampled_from(now.edges))
+        through = [node.name for node in now.processors() if len(node.inputs) == len(node.outputs) == 1]
+        read = {edge.stream for edge in now.edges if not edge.target.startswith("out:")}
+        through = [name for name in through if now.node(name).outputs[0].stream in read]
+        by = Node(f"n{number}", inputs=(Port("x"),), outputs=(Port(f"n{number}out"),))
+        choices: list[Edit] = [Insert(by, edge.name), *map(Drop, through)]
+        edits.append(data.draw(st.sampled_from(choices)))
+        then = changed(graph, edits)
+        assume(not then.problems)
+        now = then.after
+    change = changed(graph, edits)
+    was, read_now = reads(graph), reads(now)
+    written = {port.stream for node in now for port in node.outputs}
+    left = {end for end, stream in was.items() if read_now.get(end) != stream and stream in written}
+    assert {(each.old_node, each.old_port) for each in change.handovers} == left
+
+
+@quickly
 @given(edited())
 def test_edits_survive_being_sent_and_lines_are_single_lines(case: tuple[Graph, list[Edit]]) -> None:
     """JSON and back makes the same change."""
     graph, edits = case
-    known = {edit.by.name: edit.by for edit in edits if isinstance(edit, Insert | Connect | Swap)}
+    known = {node_of(edit.by).name: edit.by for edit in edits if isinstance(edit, Insert | Connect | Swap)}
     sent = [from_dict(to_dict(edit), known) for edit in edits]
     assert sent == edits
     change = changed(graph, sent)
@@ -181,6 +228,7 @@ def test_edits_survive_being_sent_and_lines_are_single_lines(case: tuple[Graph, 
     assert all("\n" not in line for line in (*change.lines(), *change.problems))
 
 
+@quickly
 @given(graphs(), graphs())
 def test_a_run_that_becomes_another_flow_is_that_flow(one: Graph, other: Graph) -> None:
     """Its processors are that flow's, whatever may be against it; and becoming what it is changes nothing."""
