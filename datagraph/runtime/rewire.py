@@ -29,7 +29,7 @@ _PATIENCE = 0.5
 """Seconds that a node may take to come to a safe point by itself, before what it has in hand is left to be done again."""
 
 
-_PATIENCE_WITH_THE_DROPPED = 10.0
+_PATIENCE_WITH_THE_DROPPED = 3.0
 
 
 class Moved:
@@ -238,6 +238,8 @@ class Change:
     def _strike(self) -> None:
         """Forget the segments that are wholly read, of ports that get another one; else they would be more and more."""
         for join in self._joins:
+            if join.node in self._orders.added:
+                continue
             for node in self._nodes(join.node)[:1]:
                 if not node.work.resumes or node.work.workers > 1 or node in self._halted:
                     continue  # it may begin again from the first of them; workers know too little of each other
