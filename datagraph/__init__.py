@@ -28,6 +28,7 @@ from .exceptions import (
     RunCancelledError,
     RunError,
     RunExistsError,
+    RunFailedError,
     RunNotFoundError,
     SignatureError,
     StoreConfigError,
@@ -39,6 +40,7 @@ from .exceptions import (
     UnknownIOError,
     UnregisteredProcessorError,
     UnresolvedFlowError,
+    WorkerLostError,
 )
 from .executors.local import LocalExecutor
 from .flow.flow import Flow
@@ -95,6 +97,7 @@ __all__ = [
     "RunCancelledError",
     "RunError",
     "RunExistsError",
+    "RunFailedError",
     "RunNotFoundError",
     "SignatureError",
     "SignedPickle",
@@ -108,6 +111,7 @@ __all__ = [
     "UnknownIOError",
     "UnregisteredProcessorError",
     "UnresolvedFlowError",
+    "WorkerLostError",
     "__version__",
     "attach_run",
     "forget",

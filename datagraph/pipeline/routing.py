@@ -1,0 +1,187 @@
+"""Where a value goes when its task has put it out: along every way that takes it, into the results, or aside."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable, Mapping
+from time import time
+from typing import TYPE_CHECKING, Any, Protocol
+
+from ..events.bus import Bus
+from ..events.model import DeadlockRelieved, ValueDropped
+from ..runtime.inflight import InFlight
+from ..runtime.queues import MemoryEdge, MemoryQueue, closed_set, relieve
+from .context import PipelineContext
+from .results import PipelineResults
+from .working import Way, WorkingNode
+
+if TYPE_CHECKING:
+    from .failing import Failing
+
+LOOPS = "loop_counts"
+ResultHandler = Callable[[Any, PipelineContext], Any]
+
+
+class Room(Protocol):
+    """Where a writer waits for room."""
+
+    async def __call__(self, edge: MemoryEdge, context: PipelineContext, value: Any) -> None: ...
+
+
+class Router:
+    """Routes the values of one run."""
+
+    def __init__(
+        self,
+        nodes: Mapping[str, WorkingNode],
+        *,
+        run: str,
+        unmatched: str,
+        ringed: bool,
+        result_handler: ResultHandler | None,
+        results: PipelineResults,
+        failing: Failing,
+        bus: Bus,
+    ) -> None:
+        self.inflight = InFlight()
+        self._queues = [node.queue for node in nodes.values()]
+        self._readers = {node.queue: node.name for node in nodes.values()}
+        self._into: dict[MemoryQueue, list[MemoryEdge]] = {node.queue: [] for node in nodes.values()}
+        for node in nodes.values():
+            for way in node.ways:
+                self._into[way.edge.queue].append(way.edge)
+        self._run = run
+        self._unmatched = unmatched
+        self._ringed = ringed
+        self._handler = result_handler
+        self._results = results
+        self._failing = failing
+        self._bus = bus
+        self.dropped: dict[tuple[str, str], int] = {}
+
+    async def put(self, node: WorkingNode, context: PipelineContext, value: Any) -> None:
+        """One value that a node has put out."""
+        if not node.ways:
+            await self._result(node, context, value)
+            return
+        chosen = node.ways if node.plain else await self._choose(node, context, value)
+        for way in chosen or ():
+            copy = context.copy()
+            if way.max_loops is not None:
+                counts = copy.meta.setdefault(LOOPS, {})
+                counts[way.key] = counts.get(way.key, 0) + 1
+            self.inflight.begin()
+            if not way.edge.offer(copy, value):
+                await self._room(node.queue, way.edge, copy, value)
+
+    async def feed(self, edge: MemoryEdge, context: PipelineContext, value: Any) -> None:
+        """One value from outside; it waits for room as long as it takes."""
+        self.inflight.begin()
+        while not edge.offer(context, value):
+            await edge.room()
+
+    # -- which way ------------------------------------------------------------------------------------------------
+
+    async def _choose(self, node: WorkingNode, context: PipelineContext, value: Any) -> list[Way] | None:
+        """The ways that take the value; None where it has been dealt with otherwise."""
+        chosen: list[Way] = []
+        looped: Way | None = None
+        for way in node.ways:
+            if way.predicate is not None:
+                try:
+                    holds: Any = way.predicate(context, value)
+                    if inspect.isawaitable(holds):
+                        holds = await holds
+                    holds = bool(holds)
+                except Exception as error:
+                    error.add_note(f"in the predicate of {node.name!r} for {way.name!r}")
+                    await self._failing.give_up(node, context, value, error, where="predicate")
+                    return None
+                if not holds:
+                    continue
+            if way.max_loops is not None and context.meta.get(LOOPS, {}).get(way.key, 0) >= way.max_loops:
+                looped = way
+                continue
+            chosen.append(way)
+        if not chosen:
+            await self._unrouted(node, context, value, looped)
+        return chosen
+
+    async def _unrouted(self, node: WorkingNode, context: PipelineContext, value: Any, looped: Way | None) -> None:
+        if looped is None and self._unmatched == "result":
+            await self._result(node, context, value)
+            return
+        if looped is None and self._unmatched == "raise":
+            error = LookupError(f"no way out of {node.name!r} takes this value, and unmatched is 'raise'")
+            await self._failing.give_up(node, context, value, error, where="unmatched")
+            return
+        if looped is None:
+            reason = f"no edge of {node.name!r} matched"
+            node.skipped += 1
+            self._results.reasons[reason] += 1
+            if self._results.reasons[reason] == 1:
+                self._bus.emit(ValueDropped(run=self._run, at=time(), node=node.name, reason=reason))
+            self.dropped[node.name, reason] = self._results.reasons[reason]
+            return
+        reason = f"{looped.name!r} was taken max_loops={looped.max_loops} times"
+        self._results.reasons[reason] += 1
+        copy = context.copy()
+        copy.meta["reason"] = reason
+        await self._result(node, copy, value)
+
+    async def _result(self, node: WorkingNode, context: PipelineContext, value: Any) -> None:
+        exit = node.exit
+        assert exit is not None
+        if self._handler is None:
+            self._results.append(value)
+        else:
+            try:
+                done = self._handler(value, context)
+                if inspect.isawaitable(done):
+                    await done
+            except Exception as error:
+                error.add_note(f"in the result_handler, for a value of {node.name!r}")
+                await self._failing.give_up(node, context, value, error, where="result_handler")
+                return
+        exit.written += 1
+        if exit.seen is not None:
+            exit.seen.append(value)
+
+    # -- room -----------------------------------------------------------------------------------------------------
+
+    async def _room(self, queue: MemoryQueue, edge: MemoryEdge, context: PipelineContext, value: Any) -> None:
+        """Wait for room as a worker of a node, so that a ring whose nodes all wait is found."""
+        queue.lanes.shift("busy", "blocked")
+        queue.blocked.append(edge)
+        try:
+            while True:
+                if self._ringed and len(queue.blocked) == queue.lanes.workers:
+                    self._unlock(queue)
+                if edge.offer(context, value):
+                    return
+                await edge.room()
+        finally:
+            queue.blocked.remove(edge)
+            queue.lanes.shift("blocked", "busy")
+
+    def _unlock(self, queue: MemoryQueue) -> None:
+        """This node makes no more room by itself: let writers use what there is, and see whether it will ever go on."""
+        for edge in self._into[queue]:
+            if edge.blocks and edge.lag < edge.capacity:
+                edge.wake()
+        stuck = closed_set(self._queues)
+        if stuck:
+            names = tuple(sorted(self._readers[each] for each in stuck))
+            relieve(stuck, lambda edge, before: self._tell(edge, before, names))
+
+    def _tell(self, edge: MemoryEdge, before: int, nodes: tuple[str, ...]) -> None:
+        event = DeadlockRelieved(
+            run=self._run,
+            at=time(),
+            node=self._readers[edge.queue],
+            stream=edge.name,
+            capacity_before=before,
+            capacity_after=edge.capacity,
+            nodes=nodes,
+        )
+        self._bus.emit(event)
