@@ -1,4 +1,4 @@
-"""Batches of payloads over child processes: each batch is a run of its own, in a process that has nothing else to do."""
+"""Batches of payloads over child processes: each batch is a run of its own, in a process that does nothing else."""
 
 from __future__ import annotations
 
