@@ -246,6 +246,7 @@ class Engine:
         node.queue.lanes.shift("starved", "paused")
         try:
             while self.paused or node.paused:
+                node.resumed = node.resumed or anyio.Event()
                 await node.resumed.wait()
         finally:
             node.queue.lanes.shift("paused", "starved")
@@ -337,8 +338,9 @@ class Engine:
 
     def _wake(self) -> None:
         for node in self.nodes.values():
-            resumed, node.resumed = node.resumed, anyio.Event()
-            resumed.set()
+            resumed, node.resumed = node.resumed, None
+            if resumed is not None:
+                resumed.set()
 
     def check(self, action: str, node: str) -> None:
         """DatagraphError where the run cannot do this."""

@@ -69,7 +69,7 @@ class WorkingNode:
         self.dead_letters = 0
         self.troubles: deque[Mapping[str, Any]] = deque(maxlen=KEPT)
         self.letters: deque[DeadLetter] = deque(maxlen=KEPT)
-        self.resumed = anyio.Event()
+        self.resumed: anyio.Event | None = None
 
     @property
     def written(self) -> int:

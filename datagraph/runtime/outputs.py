@@ -56,7 +56,8 @@ class Caller:
     def __init__(self, function: Callable[..., Any], threads: int, *, abandon: bool = False) -> None:
         self.function = function
         self.flavour = flavour(function)
-        self._limiter = anyio.CapacityLimiter(threads)
+        self._threads = threads
+        self._limiter: anyio.CapacityLimiter | None = None  # of the loop that calls
         self._abandon = abandon
 
     @property
@@ -110,9 +111,16 @@ class Caller:
                 await put(value)
 
     async def _thread(self, function: Callable[..., Any], *args: Any) -> Any:
+        def boxed() -> tuple[Any]:  # trio refuses a thread that returns an awaitable
+            return (function(*args),)
+
+        if self._limiter is None:
+            self._limiter = anyio.CapacityLimiter(self._threads)
         if self._abandon:
-            return await anyio.to_thread.run_sync(function, *args, limiter=self._limiter, abandon_on_cancel=True)
-        return await in_thread(self._limiter, function, *args)
+            box = await anyio.to_thread.run_sync(boxed, limiter=self._limiter, abandon_on_cancel=True)
+        else:
+            box = await in_thread(self._limiter, boxed)
+        return box[0]
 
     async def _pump(self, values: Iterable[Any], put: Put) -> None:
         pump = Pump(values, poster())
