@@ -14,7 +14,6 @@ from time import monotonic
 from typing import TYPE_CHECKING, Any, Literal
 
 import anyio
-import anyio.lowlevel
 
 from ..events.bus import Bus
 from ..events.model import (
@@ -34,7 +33,7 @@ from ..runtime.pump import AHEAD, Pump
 from .context import PipelineContext
 from .failing import Failing, cancelled_itself, source_error
 from .results import PipelineResults
-from .routing import ResultHandler, Router
+from .routing import LONGEST, ResultHandler, Router
 from .working import WorkingNode, connect
 
 if TYPE_CHECKING:
@@ -42,8 +41,6 @@ if TYPE_CHECKING:
 
 Status = Literal["running", "completed", "failed", "cancelled"]
 
-LONGEST = 0.01
-"""Seconds for which a worker whose handler never waits keeps the loop to itself."""
 MOST_EVENTS = 10_000
 
 
@@ -78,6 +75,7 @@ class Engine:
         self._source = source
         self._lanes = lanes
         self._cancelled = False
+        self._resting = False
         self._also: list[Failure] = []
         self._post: Post | None = None
         self._scope: anyio.CancelScope | None = None
@@ -156,6 +154,7 @@ class Engine:
         self.on_end()
 
     def _fail(self, failure: Failure) -> None:
+        self._resting = True
         if self.failure is None:
             self.failure = failure
         else:
@@ -195,12 +194,10 @@ class Engine:
             finally:
                 pump.close()
         else:
-            breathed = monotonic()
             for payload in source:
                 await self._give(payload)
-                if monotonic() - breathed > LONGEST:
-                    await anyio.lowlevel.checkpoint()
-                    breathed = monotonic()
+                if monotonic() - self._router.breathed > LONGEST:
+                    await self._router.breathe()
 
     async def _give(self, payload: Any) -> None:
         id = str(self.given)
@@ -212,19 +209,20 @@ class Engine:
 
     async def _work(self, node: WorkingNode, name: str) -> None:
         """One worker: takes what waits for its node, item by item, until the run ends."""
-        queue, inflight = node.queue, self._router.inflight
-        items, lanes = queue.items, queue.lanes
-        busy, breathed = False, monotonic()
+        queue, router = node.queue, self._router
+        items, lanes, inflight = queue.items, queue.lanes, router.inflight
+        busy = False
         while True:
-            if self.paused or node.paused or not items:
+            if self._resting or node.paused or not items:
                 if busy:
                     busy = False
                     lanes.shift("busy", "starved")
+                if self.failure is not None or self._cancelled:
+                    return  # at once: where nothing ever waits, a cancellation would come late
                 if self.paused or node.paused:
                     await self._rest(node)
                 else:
                     await queue.wait()
-                breathed = monotonic()
                 continue
             edge, context, value = items.popleft()
             edge.taken()
@@ -238,9 +236,8 @@ class Engine:
             context.node_path.append(name)
             await self._one(node, context, value)
             inflight.finish()
-            if monotonic() - breathed > LONGEST:
-                await anyio.lowlevel.checkpoint()
-                breathed = monotonic()
+            if monotonic() - router.breathed > LONGEST:
+                await router.breathe()
 
     async def _rest(self, node: WorkingNode) -> None:
         node.queue.lanes.shift("starved", "paused")
@@ -309,7 +306,7 @@ class Engine:
         if node:
             self.nodes[node].paused = True
         else:
-            self.paused = True
+            self.paused = self._resting = True
         self.bus.emit(RunPaused(run=self.id, at=time.time(), node=node))
 
     def resume(self, node: str = "") -> None:
@@ -317,7 +314,7 @@ class Engine:
         if node:
             self.nodes[node].paused = False
         else:
-            self.paused = False
+            self.paused, self._resting = False, self.failure is not None or self._cancelled
         self.bus.emit(RunResumed(run=self.id, at=time.time(), node=node))
         self.soon(self._wake)
 
@@ -328,7 +325,7 @@ class Engine:
 
     def cancel(self) -> None:
         """End at once."""
-        self._cancelled = True
+        self._cancelled = self._resting = True
         self.soon(lambda: self._scope.cancel() if self._scope is not None else None)
 
     def soon(self, function: Callable[[], Any]) -> None:

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable, Mapping
-from time import time
-from typing import TYPE_CHECKING, Any, Protocol
+from time import monotonic, time
+from typing import TYPE_CHECKING, Any
+
+import anyio.lowlevel
 
 from ..events.bus import Bus
 from ..events.model import DeadlockRelieved, ValueDropped
@@ -19,13 +21,9 @@ if TYPE_CHECKING:
     from .failing import Failing
 
 LOOPS = "loop_counts"
+LONGEST = 0.01
+"""Seconds for which handlers that never wait keep the loop to themselves."""
 ResultHandler = Callable[[Any, PipelineContext], Any]
-
-
-class Room(Protocol):
-    """Where a writer waits for room."""
-
-    async def __call__(self, edge: MemoryEdge, context: PipelineContext, value: Any) -> None: ...
 
 
 class Router:
@@ -58,9 +56,17 @@ class Router:
         self._failing = failing
         self._bus = bus
         self.dropped: dict[tuple[str, str], int] = {}
+        self.breathed = monotonic()
+
+    async def breathe(self) -> None:
+        """Let others have a turn of the loop."""
+        await anyio.lowlevel.checkpoint()
+        self.breathed = monotonic()
 
     async def put(self, node: WorkingNode, context: PipelineContext, value: Any) -> None:
         """One value that a node has put out."""
+        if monotonic() - self.breathed > LONGEST:
+            await self.breathe()
         if not node.ways:
             await self._result(node, context, value)
             return

@@ -5,9 +5,9 @@ from __future__ import annotations
 import asyncio
 import functools
 import threading
-from collections import OrderedDict, namedtuple
+from collections import OrderedDict
 from collections.abc import AsyncIterator, Callable, Iterator
-from typing import Any
+from typing import Any, NamedTuple
 
 import anyio
 import numpy as np
@@ -19,7 +19,10 @@ from datagraph.pipeline import PipelineContext, run_function_pipeline
 
 pytestmark = pytest.mark.anyio
 
-Point = namedtuple("Point", "x y")
+
+class Point(NamedTuple):
+    x: int
+    y: int
 
 
 async def returns(ctx: PipelineContext, payload: int) -> int:
@@ -49,7 +52,7 @@ class Doubler:
 
 
 @pytest.mark.parametrize(
-    ("handler", "wanted"),
+    "handler, wanted",
     [
         (returns, [2, 4, 6]),
         (yields, [1, 2, 2, 3, 3, 3]),
@@ -101,11 +104,11 @@ async def test_what_is_one_value_stays_one(value: Any) -> None:
 
 
 @pytest.mark.parametrize(
-    ("make", "wanted"),
+    "make, wanted",
     [
         (lambda: None, []),
         (lambda: [1, 2], [1, 2]),
-        (lambda: [], []),
+        (list, []),
         (lambda: (1, 2), [1, 2]),
         (lambda: {1}, [1]),
         (lambda: range(2), [0, 1]),
@@ -412,12 +415,14 @@ async def test_cancelling_the_caller_ends_the_run() -> None:
 async def test_a_handler_that_raises_a_cancellation_is_a_failure_not_a_hang(anyio_backend_name: str) -> None:
     """A task that it had waited for was cancelled: an error that names the node."""
     if anyio_backend_name == "trio":
+
         async def handler(payload: int) -> int:
             with anyio.CancelScope() as scope:
                 scope.cancel()
-                await anyio.sleep(0)
+                await anyio.lowlevel.checkpoint()
             raise RuntimeError("cancelled from inside")
     else:
+
         async def handler(payload: int) -> int:
             raise asyncio.CancelledError
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from itertools import pairwise
 from typing import Any
 
 import anyio
@@ -124,7 +125,7 @@ async def test_a_loop_over_any_number_of_tasks_is_taken_max_loops_times(length: 
     builder = PipelineBuilder()
     for name in names:
         builder.task(name, more)
-    for before, after in zip(names, names[1:], strict=False):
+    for before, after in pairwise(names):
         builder.edge(before, after)
     builder.edge(names[-1], names[0], max_loops=3, name="again")
     contexts: list[PipelineContext] = []
@@ -224,7 +225,10 @@ def test_what_cannot_be_is_refused_with_a_name() -> None:
         (lambda: DagPipeline([]), "at least one task"),
         (lambda: PipelineBuilder().build(), "at least one task"),
         (lambda: DagPipeline([DagTask("a", same), DagTask("a", same)]), "two tasks are called 'a'"),
-        (lambda: DagPipeline([DagTask("a", same, [TaskTransition("bb")])]), "'a' leads to 'bb', which the pipeline lacks"),
+        (
+            lambda: DagPipeline([DagTask("a", same, [TaskTransition("bb")])]),
+            "'a' leads to 'bb', which the pipeline lacks",
+        ),
         (lambda: builder.task("clean", same), "there is a task 'clean' already"),
         (lambda: builder.edge("clean", "claen"), "did you mean 'clean'"),
         (lambda: builder.edge("nothing", "clean"), "leads from 'nothing'"),
@@ -282,7 +286,9 @@ def test_two_ways_between_the_same_tasks_are_told_apart() -> None:
     """In the graph each edge has a name that no other has, its own where it was given one."""
     pipeline = DagPipeline(
         [
-            DagTask("a", same, [TaskTransition("b", odd), TaskTransition("b", even), TaskTransition("a", name="again")]),
+            DagTask(
+                "a", same, [TaskTransition("b", odd), TaskTransition("b", even), TaskTransition("a", name="again")]
+            ),
             DagTask("b", same, [TaskTransition("a", name="again")]),
         ]
     )
