@@ -60,7 +60,7 @@ def _builder(value: Any, number_of: Callable[[Any], int | None], found: list[int
         found.append(number)
         return lambda values: values[number]
     if not isinstance(value, _CONTAINERS) or id(value) in above:  # one that holds itself holds no node there
-        return lambda values: value
+        return lambda _: value
     before = len(found)
     inner = above | {id(value)}
     if isinstance(value, dict):
@@ -69,7 +69,7 @@ def _builder(value: Any, number_of: Callable[[Any], int | None], found: list[int
     else:
         parts = [_builder(part, number_of, found, inner) for part in value]
         build = _sequence_builder(type(value), parts)
-    return build if len(found) > before else lambda values: value
+    return build if len(found) > before else lambda _: value
 
 
 def _dict_builder(kind: Any, pairs: list[tuple[Build, Build]]) -> Build:

@@ -33,7 +33,7 @@ def compiled(node: TaskNode[Any, Any], constants: list[Any], first: int) -> Fire
     call = _call(callee.function, node, constants, first)
     options, number = node._options, node._number
     if callee.flavour == "coroutine":
-        fire: Fire = lambda run: call(run.values)  # type: ignore[no-any-return]
+        fire: Fire = lambda run: call(run.values)
         if options is PLAIN:
             return _direct(callee.function, node, constants, first) or fire
     else:
@@ -56,12 +56,12 @@ def _direct(function: Any, node: TaskNode[Any, Any], constants: list[Any], first
         return None
     places = [_place(arg, constants, first) for arg in node._args]
     if not places:
-        return lambda run: function()  # type: ignore[no-any-return]
+        return lambda _: function()
     if len(places) == 1:
         (one,) = places
-        return lambda run: function(run.values[one])  # type: ignore[no-any-return]
+        return lambda run: function(run.values[one])
     one, two = places
-    return lambda run: function(run.values[one], run.values[two])  # type: ignore[no-any-return]
+    return lambda run: function(run.values[one], run.values[two])
 
 
 def _call(function: Any, node: TaskNode[Any, Any], constants: list[Any], first: int) -> Call:
@@ -76,15 +76,13 @@ def _call(function: Any, node: TaskNode[Any, Any], constants: list[Any], first: 
 
 def _all(args: Sequence[Argument], constants: list[Any], first: int) -> Callable[[Values], Sequence[Any]]:
     if any(isinstance(arg, Built) for arg in args):
-        parts = [
-            arg.build if isinstance(arg, Built) else itemgetter(_place(arg, constants, first)) for arg in args
-        ]
+        parts = [arg.build if isinstance(arg, Built) else itemgetter(_place(arg, constants, first)) for arg in args]
         return lambda values: [part(values) for part in parts]
     places = [_place(arg, constants, first) for arg in args]
     if len(places) > 1:
         return itemgetter(*places)
     if not places:
-        return lambda values: ()
+        return lambda _: ()
     (place,) = places
     return lambda values: (values[place],)
 

@@ -175,7 +175,9 @@ class TaskManager(Generic[P]):
 
     def _own(self, node: TaskNode[Any, Any], what: str) -> TaskNode[Any, Any]:
         if node._manager is not self:
-            raise GraphError(f"{what}: {node.name!r} is of another dag, {node._manager.name!r}; a dag has its own nodes")
+            raise GraphError(
+                f"{what}: {node.name!r} is of another dag, {node._manager.name!r}; a dag has its own nodes"
+            )
         return node
 
     def _type_of(self, argument: Argument) -> Any:
@@ -315,13 +317,13 @@ def build_dag(
 
 
 @overload
-def build_dag(parameter_type: type[V], *, name: str = "dag", limit: int | None = None) -> AbstractContextManager[TaskManager[V]]: ...
+def build_dag(
+    parameter_type: type[V], *, name: str = "dag", limit: int | None = None
+) -> AbstractContextManager[TaskManager[V]]: ...
 
 
 @contextmanager
-def build_dag(
-    parameter_type: Any = None, *, name: str = "dag", limit: int | None = None
-) -> Iterator[TaskManager[Any]]:
+def build_dag(parameter_type: Any = None, *, name: str = "dag", limit: int | None = None) -> Iterator[TaskManager[Any]]:
     """A `TaskManager` to add nodes to, which is sorted at the end of the block.
 
     Takes what `TaskManager` takes. An error in the block leaves it unsorted.

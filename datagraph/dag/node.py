@@ -23,11 +23,14 @@ Where = Literal["loop", "thread"]
 Kind = Literal["task", "immediate", "parameter"]
 
 
+_NEVER = Retry(0)
+
+
 @dataclass(frozen=True, slots=True)
 class Options:
     """How a node is called; see `TaskNode.options`."""
 
-    retry: Retry = Retry(0)
+    retry: Retry = _NEVER
     timeout: float | None = None
     limit: int | AbstractAsyncContextManager[Any] | None = None
     where: Where | None = None
@@ -122,10 +125,10 @@ class TaskNode(Generic[P, R]):
         if after is not None:
             nodes = (after,) if isinstance(after, TaskNode) else tuple(after)
             self._after += tuple(self._manager._own(node, "after=") for node in nodes)
-        given = {"timeout": timeout, "limit": limit, "where": where}
-        self._options = replace(self._options, **{key: value for key, value in given.items() if value is not None})
+        given: dict[str, Any] = {"timeout": timeout, "limit": limit, "where": where}
         if retries is not None:
-            self._options = replace(self._options, retry=retries if isinstance(retries, Retry) else _retry(retries))
+            given["retry"] = retries if isinstance(retries, Retry) else _retry(retries)
+        self._options = replace(self._options, **{key: value for key, value in given.items() if value is not None})
         self._check(self._callee)
         return self
 

@@ -38,9 +38,7 @@ class ExecutionResult(Generic[P]):
 
     def __contains__(self, node: object) -> bool:
         """Whether a node has a value."""
-        return (
-            isinstance(node, TaskNode) and node._manager is self._manager and self._once.has_value(node._number)
-        )
+        return isinstance(node, TaskNode) and node._manager is self._manager and self._once.has_value(node._number)
 
     def __len__(self) -> int:
         return sum(map(self._once.has_value, range(len(self._once.plan.names))))

@@ -15,6 +15,8 @@ from .once import Once
 
 MOST = 300
 """Moments of which a history is made: all where there are no more, else at even gaps."""
+_MOST_STATES = 200_000
+"""States of nodes and edges in all of them: the more nodes there are, the fewer moments."""
 _LONGEST_WAY = 6
 
 
@@ -53,7 +55,7 @@ class Moments:
             workers=1,
             error="; ".join(map(str, once.errors.values())) if over else "",
             sentence=self.sentence(now),
-            bottleneck="",
+            bottleneck=(self.slowest() or "") if over else "",
         )
 
     def _node(self, name: str, i: int, now: float, over: bool, lost: dict[int, int]) -> NodeState:
@@ -124,16 +126,16 @@ class Moments:
         if once.finished_at and now >= once.finished_at:
             way = self.longest_way()
             told = ", then ".join(
-                f"`{once.plan.names[i]}` {seconds(once.ended[i] - once.began[i])}" for i in (*way[:_LONGEST_WAY],)
+                f"`{once.plan.names[i]}` {_took(once.ended[i] - once.began[i])}" for i in (*way[:_LONGEST_WAY],)
             )
             more = f", and {len(way) - _LONGEST_WAY} more" if len(way) > _LONGEST_WAY else ""
-            whole = f"{counted} in {seconds(now - once.started_at)}"
+            whole = f"{counted} in {_took(now - once.started_at)}"
             return f"{whole}; the longest way: {told}{more}" if len(way) > 1 else whole
         at_work = [i for i in fired if once.began[i] and once.began[i] <= now and not 0 < once.ended[i] <= now]
         if not at_work:
             return counted
         longest = min(at_work, key=once.began.__getitem__)
-        since = f"`{once.plan.names[longest]}` for {seconds(now - once.began[longest])}"
+        since = f"`{once.plan.names[longest]}` for {_took(now - once.began[longest])}"
         others = f", {number(len(at_work))} at once" if len(at_work) > 1 else ""
         return f"{counted}; at work: {since}{others}"
 
@@ -178,4 +180,10 @@ class Moments:
         found = sorted({once.started_at, *filter(None, once.began), *filter(None, once.ended)})
         # Of what happened within a thousandth of a second, which is as exact as a journal is, the last one tells all.
         kept = [a for a, b in pairwise(found) if b - a >= 0.001] + found[-1:]
-        yield from kept[:: len(kept) // MOST + 1]
+        most = max(10, min(MOST, _MOST_STATES // (len(self.graph.nodes) + len(self.graph.edges) + 1)))
+        yield from kept[:: len(kept) // most + 1]
+
+
+def _took(duration: float) -> str:
+    """A time that a node has taken: a fraction of a second in milliseconds."""
+    return seconds(duration) if duration >= 0.9995 else f"{duration * 1000:.3g} ms"

@@ -9,8 +9,9 @@ from __future__ import annotations
 
 import time
 from collections import deque
-from collections.abc import Awaitable, Callable, Collection, Coroutine, Iterable, Sequence
-from contextvars import copy_context
+from collections.abc import Awaitable, Callable, Collection, Iterable, Sequence
+from contextlib import nullcontext
+from contextvars import Context, copy_context
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -23,13 +24,16 @@ from ..exceptions import CyclicFlowError, InternalError, RunCancelledError
 from ..graph.model import Edge, Graph, Node
 from ..graph.order import find_cycle
 from .bridge import current_backend
+from .garbage import seldom
+from .runners import AsyncioRunners, Runners, TrioRunners
 
 Outcome = Literal["running", "completed", "failed", "cancelled"]
 OnFailure = Literal["cancel", "drain", "continue"]
-Spawn = Callable[[Callable[[], Coroutine[Any, Any, None]]], object]
 
 _LONGEST = 0.01
 """Seconds for which a runner keeps the loop to itself, where its nodes wait for nothing."""
+_MANY = 1000
+"""Nodes from which on a collection of garbage in their midst takes longer than they do."""
 _clock = time.perf_counter
 
 
@@ -150,8 +154,7 @@ class Once:
         self._tell = bus.emit if bus is not None and bus.observed else None
         self._active = 0
         self._pending = 0
-        self._spawn: Spawn
-        self._scope: anyio.CancelScope | None = None
+        self._runners: Runners
         self._resumed = anyio.Event()
 
     # -- control, in the run's loop -------------------------------------------------------------------------------
@@ -180,19 +183,20 @@ class Once:
 
     def _end(self) -> None:
         self.stopping = True
-        if self._scope is not None:
-            self._scope.cancel()
+        if self.started_at:
+            self._runners.cancel()
 
     # -- running --------------------------------------------------------------------------------------------------
 
     async def run(self) -> Outcome:
         """Fire every node; how it ended. Only cancellation from outside, and what is no Exception, is raised."""
+        self._runners = AsyncioRunners() if current_backend() == "asyncio" else TrioRunners()
         self.started_at, self.wall = _clock(), time.time()
         if self._tell is not None:
             self._tell(RunStarted(run=self.id, at=self.wall, name=self.name))
         self._ready.extend(self.plan.first)
         try:
-            with anyio.CancelScope() as self._scope:
+            with seldom() if len(self.plan.names) > _MANY else nullcontext():
                 await self._run()
             self._settle()
         except BaseException:
@@ -208,19 +212,7 @@ class Once:
     async def _run(self) -> None:
         if not self._ready or self.stopping:
             return
-        if current_backend() == "asyncio":
-            import asyncio
-
-            # Its tasks cost a fifth of those of anyio. What is cancelled around them reaches them through it.
-            async with asyncio.TaskGroup() as tasks:
-                self._spawn = lambda function: tasks.create_task(function())
-                self._more()
-        else:
-            import trio
-
-            async with trio.open_nursery() as nursery:
-                self._spawn = nursery.start_soon
-                self._more()
+        await self._runners.run(self._more)
 
     def _settle(self) -> None:
         if self.errors:
@@ -240,67 +232,67 @@ class Once:
             room = min(room, self._limit - self._active - self._pending)
         for _ in range(room):
             self._pending += 1
-            self._spawn(self._work)
+            self._runners.spawn(self._work)
 
     async def _work(self) -> None:
-        """A runner: node after node, until none is ready."""
+        """A runner: node after node, until none is ready. All in one coroutine: each further one costs every node."""
         self._pending -= 1
         self._active += 1
+        ready, values, fire, tell = self._ready, self.values, self._fire, self._tell
+        missing, after, began, ended = self._missing, self.plan.after, self.began, self.ended
+        asks = self._skip is not None or self._admit is not None
+        clean, now = copy_context(), _clock()
+        rest = now + _LONGEST
         try:
-            await self._fire_ready()
+            while ready and not self.stopping:
+                if self.paused:
+                    await self._resumed.wait()
+                    now = _clock()
+                    continue
+                i = ready.popleft()
+                if len(ready) > self._pending:
+                    self._more()
+                began[i] = now
+                if tell is not None:
+                    tell(NodeStarted(run=self.id, at=self.at(now), node=self.plan.names[i]))
+                try:
+                    value = await (self._ask(i) if asks else fire[i](self))  # type: ignore[misc]
+                except BaseException as error:
+                    now = self._failed(i, error)
+                else:
+                    now = ended[i] = _clock()
+                    if type(value) is Skipped:
+                        value = self._skipped(i, value)
+                    if value is _HELD:
+                        self._hold(i)
+                        continue
+                    values[i] = value
+                    if tell is not None:
+                        tell(NodeEnded(run=self.id, at=self.at(now), node=self.plan.names[i]))
+                    for j in after[i]:
+                        missing[j] -= 1
+                        if not missing[j]:
+                            ready.append(j)
+                if self._held:
+                    self._take()
+                if not ready or _changed(clean):
+                    break  # what it set is not for the next node: another runner, as the first one was, takes over
+                if now > rest:
+                    await anyio.lowlevel.checkpoint()
+                    rest = (now := _clock()) + _LONGEST
+        except BaseException as error:
+            self._runners.broke(error)
+            raise
         finally:
-            self._active -= 1
+            self._leave()
+
+    def _leave(self) -> None:
+        """A runner ends: others take over what is ready."""
+        self._active -= 1
         if self._ready and not self.stopping:
             self._more()
-
-    async def _fire_ready(self) -> None:
-        ready, values, fire, ended = self._ready, self.values, self._fire, self.ended
-        missing, after, began = self._missing, self.plan.after, self.began
-        asks = self._skip is not None or self._admit is not None
-        clean = copy_context()
-        now = _clock()
-        rest = now + _LONGEST
-        while ready and not self.stopping:
-            if self.paused:
-                await self._resumed.wait()
-                now = _clock()
-                continue
-            i = ready.popleft()
-            if len(ready) > self._pending:
-                self._more()
-            began[i] = now
-            if self._tell is not None:
-                self._tell(NodeStarted(run=self.id, at=self.at(now), node=self.plan.names[i]))
-            try:
-                value = await (self._ask(i) if asks else fire[i](self))  # type: ignore[misc]
-            except BaseException as error:
-                if not self._failed(i, error):
-                    raise
-            else:
-                now = ended[i] = _clock()
-                if type(value) is Skipped:
-                    self.skipped[i] = value.reason
-                    value = value.value
-                elif value is _HELD:
-                    began[i] = ended[i] = 0.0
-                    self._held.append(i)
-                    self._take()
-                    continue
-                values[i] = value
-                if self._tell is not None:
-                    self._tell(NodeEnded(run=self.id, at=self.at(now), node=self.plan.names[i]))
-                for j in after[i]:
-                    missing[j] -= 1
-                    if not missing[j]:
-                        ready.append(j)
-            if self._held:
-                self._take()
-            if copy_context() != clean:
-                return  # what it set is not for the next node: another runner, as the first one was, takes over
-            if now > rest and ready:
-                await anyio.lowlevel.checkpoint()
-                now = _clock()
-                rest = now + _LONGEST
+        elif not self._active and not self._pending:
+            self._runners.none_left()
 
     async def _ask(self, i: int) -> Any:
         """With hooks: skip it, put it aside until it is admitted, or fire it."""
@@ -314,6 +306,16 @@ class Once:
         assert fire is not None
         return await fire(self)
 
+    def _hold(self, i: int) -> None:
+        """Put a node aside that is not admitted yet."""
+        self.began[i] = self.ended[i] = 0.0
+        self._held.append(i)
+        self._take()
+
+    def _skipped(self, i: int, skipped: Skipped) -> Any:
+        self.skipped[i] = skipped.reason
+        return skipped.value
+
     def _take(self) -> None:
         """Have those begin that are admitted now."""
         if self._held and self._admit is not None and not self.stopping:
@@ -321,20 +323,22 @@ class Once:
             self._held = [i for i in self._held if i not in chosen]
             self._ready.extend(sorted(chosen))
 
-    def _failed(self, i: int, error: BaseException) -> bool:
-        """Keep what went wrong, and see what that means for the others; whether this runner goes on."""
+    def _failed(self, i: int, error: BaseException) -> float:
+        """Keep what went wrong, and see what that means for the others; when it did. Raises what ends the runner."""
         now = self.ended[i] = _clock()
         if not isinstance(error, Exception):
             if not isinstance(error, anyio.get_cancelled_exc_class()) or _is_cancelled():
                 self.cancelled.add(i)
-                return False
+                self.stopping = True
+                raise error
             inner = error
             error = RunCancelledError("what it waited for was cancelled by somebody else")
             error.__cause__ = inner
         self.errors[i] = error
-        name = self.plan.names[i]
+        name, attempts = self.plan.names[i], self.retries.get(i, 0) + 1
+        tried = f", attempt {attempts}" if attempts > 1 else ""
+        error.add_note(f"in node {name!r} of {self.name!r} (run {self.id}{tried})")
         if self._tell is not None:
-            attempts = self.retries.get(i, 0) + 1
             said = f"{type(error).__name__}: {error}"
             self._tell(NodeFailed(run=self.id, at=self.at(now), node=name, error=said, attempts=attempts))
         means = self._on_failure if isinstance(self._on_failure, str) else self._on_failure(i, error)
@@ -342,7 +346,7 @@ class Once:
             self._end()
         elif means == "drain":
             self.stopping = True
-        return True
+        return now
 
     # -- questions ------------------------------------------------------------------------------------------------
 
@@ -371,6 +375,14 @@ class Once:
 
 
 _HELD = object()
+
+
+def _changed(clean: Context) -> bool:
+    """Whether a context variable has another value than in this context."""
+    try:
+        return copy_context() != clean
+    except Exception:  # values that cannot be compared, such as arrays
+        return True
 
 
 def _is_cancelled() -> bool:
