@@ -18,6 +18,9 @@ All of them are a `DatagraphError`, so one ``except`` is enough for a whole prog
     ├── RunError                       something about a run
     │   ├── ProcessorError             a processor failed: node, value, position, attempts
     │   ├── RunFailedError             nodes of a dag, or tasks of a workflow, failed (also an ExceptionGroup)
+    │   ├── TaskError                  a task of a workflow cannot be done as it stands (also a RuntimeError)
+    │   ├── ScriptError                a script of a workflow ended with an error: what it said is in it
+    │   ├── ForeignFileError           a file that no task of the workflow wrote would be deleted
     │   ├── WorkerLostError            a worker process died (of a signal, or out of memory)
     │   ├── RunCancelledError          the run was cancelled while somebody waited for it
     │   ├── RunNotFoundError           no run of that id or name in the store
@@ -168,6 +171,26 @@ class RunFailedError(RunError, ExceptionGroup[Exception]):
         who = {id(error): node for error, node in zip(self.exceptions, self.nodes, strict=False)}
         nodes = [who[id(error)] for error in exceptions if id(error) in who]
         return RunFailedError(self.message, exceptions, nodes, self.partial)
+
+
+class TaskError(RunError, RuntimeError):
+    """A task of a workflow cannot be done as it stands, or has not given what it was to give."""
+
+
+class ScriptError(RunError):
+    """A script of a workflow ended with an error: `returncode`, and `stderr`, the end of what it said there."""
+
+    def __init__(self, message: str, returncode: int = 1, stderr: str = "") -> None:
+        super().__init__(message, returncode, stderr)
+        self.returncode = returncode
+        self.stderr = stderr
+
+    def __str__(self) -> str:
+        return str(self.args[0])
+
+
+class ForeignFileError(RunError):
+    """A file that no task of the workflow wrote would be deleted."""
 
 
 class WorkerLostError(RunError):

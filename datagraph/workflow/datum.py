@@ -14,7 +14,7 @@ from .states import DatumState, moved
 if TYPE_CHECKING:
     from .task import AbstractTask
 
-NOT_GIVEN: Any = type("_NotGiven", (), {"__repr__": lambda self: "(not given)"})()
+NOT_GIVEN: Any = object()
 
 
 class AbstractDatum(ABC):
@@ -37,7 +37,7 @@ class AbstractDatum(ABC):
             self.populate(pointer)
             self.verify_available()
 
-    # -- what a custom datum says -----------------------------------------------------------------------------------
+    # -- what a custom datum says ----------------------------------------------------------------------------------
 
     @abstractmethod
     def _validate_format_logic(self) -> bool:
@@ -65,7 +65,7 @@ class AbstractDatum(ABC):
         other._pointer, other._state = path, DatumState.POPULATED
         return other
 
-    # -- what everybody does with it --------------------------------------------------------------------------------
+    # -- what everybody does with it -------------------------------------------------------------------------------
 
     @property
     def state(self) -> DatumState:
@@ -135,7 +135,7 @@ class AbstractDatum(ABC):
             self._clear_logic()
             self.state = DatumState.POPULATED
 
-    def _check_own(self) -> None:
+    def _check_own(self) -> None:  # noqa: B027 - most have nothing to lose
         """Raise where the data is not ours to delete."""
 
     def _detached(self) -> Self:

@@ -21,7 +21,11 @@ class DatumList(AbstractDatum):
     """
 
     def __init__(
-        self, datum_type: type[AbstractDatum], datums: Iterable[AbstractDatum] | None = None, *, pointer: Any = NOT_GIVEN
+        self,
+        datum_type: type[AbstractDatum],
+        datums: Iterable[AbstractDatum] | None = None,
+        *,
+        pointer: Any = NOT_GIVEN,
     ) -> None:
         self.datum_type = datum_type
         self.datum_list: list[AbstractDatum] | None = None

@@ -31,9 +31,7 @@ class FileDatum(AbstractDatum):
 
     runs_code = True
 
-    def __init__(
-        self, parent: AbstractTask | None = None, *, pointer: Any = NOT_GIVEN, trusted: bool = False
-    ) -> None:
+    def __init__(self, parent: AbstractTask | None = None, *, pointer: Any = NOT_GIVEN, trusted: bool = False) -> None:
         self.trusted = trusted
         self.written = ""  # the content as a task of this workflow wrote it
         self._absolute = ""
@@ -78,7 +76,7 @@ class FileDatum(AbstractDatum):
                 f"{self._pointer} is not deleted: {why}; delete it yourself, or say clear(force=True)"
             )
 
-    # -- as an object -------------------------------------------------------------------------------------------------
+    # -- as an object ----------------------------------------------------------------------------------------------
 
     def _dump_logic(self, value: Any, file: IO[bytes]) -> None:
         """Write a value into the open file."""
@@ -104,8 +102,10 @@ class FileDatum(AbstractDatum):
         with open(self._absolute, "rb") as file:
             data = file.read()
         if self.runs_code and not self.trusted and content_of_bytes(data) != self.written:
-            who = "was changed since a task of this workflow wrote it" if self.written else (
-                "was not written by a task of this workflow"
+            who = (
+                "was changed since a task of this workflow wrote it"
+                if self.written
+                else ("was not written by a task of this workflow")
             )
             raise CodecRefusedError(
                 f"{self._pointer} {who}, and unpickling runs whatever a pickle says. If you trust it: "
