@@ -96,9 +96,12 @@ def _in_loop(call: Call) -> Fire:
 
 
 def _in_thread(call: Call, number: int) -> Fire:
+    def held(values: Values) -> tuple[Any]:
+        return (call(values),)  # trio takes no coroutine from a thread
+
     async def fire(run: Once) -> Any:
         try:
-            value = await anyio.to_thread.run_sync(call, run.values, abandon_on_cancel=True)
+            (value,) = await anyio.to_thread.run_sync(held, run.values, abandon_on_cancel=True)
         except anyio.get_cancelled_exc_class():
             run.abandoned.add(number)
             raise

@@ -104,8 +104,7 @@ class DagRun(Handle, Generic[P]):
 
     def bottleneck(self, *, over: float = 0.0) -> Bottleneck:
         """Which node took longest of those that decided when the run ended; while it runs, what it waits for."""
-        node = self._moments.slowest()
-        return Bottleneck(node, self._moments.sentence())
+        return Bottleneck(*self._moments.culprit())
 
     def recording(self) -> Recording:
         """What happened, a moment for each change, whether somebody looked or not."""

@@ -14,9 +14,10 @@ from ..events.snapshot import Snapshot
 from ..graph.model import Graph
 from ..graph.text import to_text
 from . import upstairs
-from .bar import Bar, can_show
+from .bar import Bar, can_show, share_done
 from .bottleneck import Bottleneck, bottleneck
 from .frame import edges_frame, nodes_frame
+from .progress import progress_line
 from .recording import Recording
 from .watch import EdgeLook, NodeLook, Watcher
 
@@ -239,6 +240,11 @@ class Handle:
             future.cancel()
             raise
 
+    def _progress(self) -> tuple[float | None, str]:
+        """How much is done, from 0 to 1 or None where nobody knows, and that in a line."""
+        snapshot = self.snapshot()
+        return share_done(snapshot), progress_line(snapshot)
+
     def _show_progress(self, future: Future[Any]) -> None:
         bar, quiet = Bar(), time.monotonic() + _PAUSE
         try:
@@ -247,8 +253,8 @@ class Handle:
                     future.exception(timeout=_PAUSE)
                 except TimeoutError:
                     if time.monotonic() > quiet:  # what is over at once shows nothing
-                        bar.update(self.snapshot())
+                        bar.show(*self._progress())
             if bar.used:
-                bar.update(self.snapshot())
+                bar.show(*self._progress())
         finally:
             bar.close()

@@ -124,13 +124,8 @@ class Moments:
         done = sum(1 for i in fired if once.ended[i] and once.ended[i] <= now)
         counted = f"{number(done)} of {number(len(fired))} nodes"
         if once.finished_at and now >= once.finished_at:
-            way = self.longest_way()
-            told = ", then ".join(
-                f"`{once.plan.names[i]}` {_took(once.ended[i] - once.began[i])}" for i in (*way[:_LONGEST_WAY],)
-            )
-            more = f", and {len(way) - _LONGEST_WAY} more" if len(way) > _LONGEST_WAY else ""
             whole = f"{counted} in {_took(now - once.started_at)}"
-            return f"{whole}; the longest way: {told}{more}" if len(way) > 1 else whole
+            return f"{whole}; the longest way: {self._told_way()}" if len(self.longest_way()) > 1 else whole
         at_work = [i for i in fired if once.began[i] and once.began[i] <= now and not 0 < once.ended[i] <= now]
         if not at_work:
             return counted
@@ -138,6 +133,38 @@ class Moments:
         since = f"`{once.plan.names[longest]}` for {_took(now - once.began[longest])}"
         others = f", {number(len(at_work))} at once" if len(at_work) > 1 else ""
         return f"{counted}; at work: {since}{others}"
+
+    def culprit(self) -> tuple[str | None, str]:
+        """The node that takes longest of those that decide when it ends, and that in a sentence."""
+        once, node = self._once, self.slowest()
+        if node is None:
+            return None, "no node was at work"
+        i = self._number[node]
+        if once.finished_at:
+            took, whole = once.ended[i] - once.began[i], once.finished_at - once.started_at
+            alone = f"`{node}` took {_took(took)} of {_took(whole)}"
+            return node, f"{alone}, the most on the longest way: {self._told_way()}" if len(self._fired) > 1 else alone
+        waiting = self._waiting_for(i)
+        counted = f"{number(waiting)} node{'' if waiting == 1 else 's'}"
+        waits = f"; {counted} wait{'s' if waiting == 1 else ''} for it" if waiting else ""
+        return node, f"`{node}` has been at work for {_took(time.perf_counter() - once.began[i])}{waits}"
+
+    def _told_way(self) -> str:
+        once, way = self._once, self.longest_way()
+        shown = way[-_LONGEST_WAY:]
+        told = ", then ".join(f"`{once.plan.names[i]}` {_took(once.ended[i] - once.began[i])}" for i in shown)
+        before = len(way) - len(shown)
+        return f"{before} before, then {told}" if before else told
+
+    def _waiting_for(self, i: int) -> int:
+        """How many nodes cannot begin before this one has ended."""
+        after, found = self._once.plan.after, {i}
+        todo = [i]
+        while todo:
+            new = set(after[todo.pop()]) - found
+            found |= new
+            todo += new
+        return len(found) - 1
 
     def share(self) -> float:
         """How many of its nodes have ended, from 0 to 1."""
@@ -185,5 +212,7 @@ class Moments:
 
 
 def _took(duration: float) -> str:
-    """A time that a node has taken: a fraction of a second in milliseconds."""
-    return seconds(duration) if duration >= 0.9995 else f"{duration * 1000:.3g} ms"
+    """A time that a node has taken, also where that is a small part of a second."""
+    if duration >= 0.9995:
+        return seconds(duration)
+    return f"{duration * 1000:.3g} ms" if duration >= 0.0009995 else f"{duration * 1e6:.3g} µs"
