@@ -19,6 +19,7 @@ from ..observe.following import Follower, Following
 from ..runtime.bridge import Backend
 from ..runtime.home import home
 from .engine import Engine
+from .flowing import as_flow
 from .looking import Looking
 from .results import PipelineResults
 from .routing import ResultHandler
@@ -28,6 +29,8 @@ from .task import DagTask, OnError, check_capacity, check_on_error
 
 if TYPE_CHECKING:
     import graphviz
+
+    from ..flow.flow import Flow
 
 Source = Iterable[Any] | AsyncIterable[Any] | Callable[[], Iterable[Any] | AsyncIterable[Any]]
 Unmatched = Literal["result", "drop", "raise"]
@@ -123,6 +126,22 @@ class DagPipeline:
         subject.watch()
         self._following.began(subject)
         return run
+
+    def as_flow(self) -> Flow:
+        """The same tasks as a `datagraph.Flow`, whose input is "source" and whose results are "results".
+
+        Each task becomes a processor and each way a stream, so that what is on its way is in a store: it survives the
+        process, and can be watched from others. Tasks of a ring become one processor, in which an item goes round until
+        all that came of it has left. What a value that fails had put out already is dropped with it, and what is
+        skipped is in ``run.dead_letters(node)``. Values and `meta` are to be such as a stream can carry.
+
+        Raises GraphError for what cannot be a flow: `on_error` being a function, or different ones in a ring.
+
+        >>> pipeline = DagPipeline([DagTask("double", lambda n: 2 * n)])
+        >>> pipeline.as_flow()
+        Flow(double)
+        """
+        return as_flow(self)
 
     def _engine(self, source: Any, result_handler: ResultHandler | None) -> Engine:
         if not (callable(source) or isinstance(source, Iterable | AsyncIterable) or hasattr(source, "__getitem__")):

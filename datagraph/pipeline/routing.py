@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from time import monotonic, time
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
 import anyio.lowlevel
 
@@ -15,6 +15,7 @@ from ..runtime.inflight import InFlight
 from ..runtime.queues import MemoryEdge, MemoryQueue, closed_set, relieve
 from .context import PipelineContext
 from .results import PipelineResults
+from .task import Predicate
 from .working import Way, WorkingNode
 
 if TYPE_CHECKING:
@@ -24,6 +25,59 @@ LOOPS = "loop_counts"
 LONGEST = 0.01
 """Seconds for which handlers that never wait keep the loop to themselves."""
 ResultHandler = Callable[[Any, PipelineContext], Any]
+
+
+class Leads(Protocol):
+    """A way as it is chosen."""
+
+    @property
+    def name(self) -> str: ...
+    @property
+    def key(self) -> tuple[str, str]: ...
+    @property
+    def predicate(self) -> Predicate | None: ...
+    @property
+    def max_loops(self) -> int | None: ...
+
+
+W = TypeVar("W", bound=Leads)
+
+
+async def choose(task: str, ways: Iterable[W], context: PipelineContext, value: Any) -> tuple[list[W], W | None]:
+    """The ways out of a task that take a value; and the last that would, had it not been taken too often already."""
+    chosen: list[W] = []
+    looped: W | None = None
+    for way in ways:
+        if way.predicate is not None:
+            try:
+                holds: Any = way.predicate(context, value)
+                if inspect.isawaitable(holds):
+                    holds = await holds
+                holds = bool(holds)
+            except Exception as error:
+                error.add_note(f"in the predicate of {task!r} for {way.name!r}")
+                raise
+            if not holds:
+                continue
+        if way.max_loops is not None and context.meta.get(LOOPS, {}).get(way.key, 0) >= way.max_loops:
+            looped = way
+            continue
+        chosen.append(way)
+    return chosen, looped
+
+
+def onward(context: PipelineContext, way: Leads) -> PipelineContext:
+    """The context for whoever is next on this way."""
+    copy = context.copy()
+    if way.max_loops is not None:
+        counts = copy.meta.setdefault(LOOPS, {})
+        counts[way.key] = counts.get(way.key, 0) + 1
+    return copy
+
+
+def nowhere(task: str) -> LookupError:
+    """The error of a value that no way takes, where that is one."""
+    return LookupError(f"no way out of {task!r} takes this value, and unmatched is 'raise'")
 
 
 class Router:
@@ -71,11 +125,8 @@ class Router:
             await self._result(node, context, value)
             return
         chosen = node.ways if node.plain else await self._choose(node, context, value)
-        for way in chosen or ():
-            copy = context.copy()
-            if way.max_loops is not None:
-                counts = copy.meta.setdefault(LOOPS, {})
-                counts[way.key] = counts.get(way.key, 0) + 1
+        for way in chosen:
+            copy = onward(context, way)
             self.inflight.begin()
             if not way.edge.offer(copy, value):
                 await self._room(node.queue, way.edge, copy, value)
@@ -88,27 +139,13 @@ class Router:
 
     # -- which way ------------------------------------------------------------------------------------------------
 
-    async def _choose(self, node: WorkingNode, context: PipelineContext, value: Any) -> list[Way] | None:
-        """The ways that take the value; None where it has been dealt with otherwise."""
-        chosen: list[Way] = []
-        looped: Way | None = None
-        for way in node.ways:
-            if way.predicate is not None:
-                try:
-                    holds: Any = way.predicate(context, value)
-                    if inspect.isawaitable(holds):
-                        holds = await holds
-                    holds = bool(holds)
-                except Exception as error:
-                    error.add_note(f"in the predicate of {node.name!r} for {way.name!r}")
-                    await self._failing.give_up(node, context, value, error, where="predicate")
-                    return None
-                if not holds:
-                    continue
-            if way.max_loops is not None and context.meta.get(LOOPS, {}).get(way.key, 0) >= way.max_loops:
-                looped = way
-                continue
-            chosen.append(way)
+    async def _choose(self, node: WorkingNode, context: PipelineContext, value: Any) -> list[Way]:
+        """The ways that take the value; none where it has been dealt with otherwise."""
+        try:
+            chosen, looped = await choose(node.name, node.ways, context, value)
+        except Exception as error:
+            await self._failing.give_up(node, context, value, error, where="predicate")
+            return []
         if not chosen:
             await self._unrouted(node, context, value, looped)
         return chosen
@@ -118,7 +155,7 @@ class Router:
             await self._result(node, context, value)
             return
         if looped is None and self._unmatched == "raise":
-            error = LookupError(f"no way out of {node.name!r} takes this value, and unmatched is 'raise'")
+            error = nowhere(node.name)
             await self._failing.give_up(node, context, value, error, where="unmatched")
             return
         if looped is None:

@@ -7,7 +7,7 @@ else can be iterated, and every generator, is as many values as it gives.
 from __future__ import annotations
 
 import inspect
-from collections.abc import AsyncIterable, Awaitable, Callable, Iterable, Iterator, Mapping
+from collections.abc import AsyncGenerator, AsyncIterable, Awaitable, Callable, Iterable, Iterator, Mapping
 from contextlib import aclosing
 from functools import lru_cache
 from typing import Any
@@ -93,6 +93,38 @@ class Caller:
                 else:
                     await self._spread(result, put, lazy=True)
 
+    async def values(self, *args: Any) -> AsyncGenerator[Any, None]:
+        """Call it; its values, for whoever asks for them one by one. A plain generator has a thread of its own."""
+        found: Any
+        if self.flavour in {"asyncgen", "generator"}:
+            found = self.function(*args)
+        else:
+            found = await (self.function(*args) if self.flavour == "coroutine" else self._thread(self.function, *args))
+            if inspect.isawaitable(found):
+                found = await found
+            if found is None:
+                return
+            if is_one(found):
+                yield found
+                return
+        if isinstance(found, AsyncIterable):
+            iterator = found.__aiter__()
+            try:
+                async for value in iterator:
+                    yield value
+            finally:
+                await _close(iterator)
+        elif self.threaded and isinstance(found, Iterator):
+            pump = Pump(found, poster()).start()
+            try:
+                async for value in pump:
+                    yield value
+            finally:
+                pump.close()
+        else:
+            for value in found:
+                yield value
+
     async def _spread(self, result: Any, put: Put, *, lazy: bool = False) -> None:
         """Put out what was returned, one by one; `lazy`: an iterator is work of a plain function, for a thread."""
         if isinstance(result, AsyncIterable):
@@ -101,9 +133,7 @@ class Caller:
                 async for value in iterator:
                     await put(value)
             finally:
-                close = getattr(iterator, "aclose", None)
-                if close is not None:
-                    await close()
+                await _close(iterator)
         elif lazy and isinstance(result, Iterator):
             await self._pump(result, put)
         else:
@@ -136,3 +166,9 @@ class Caller:
                 pump.close()
         if error is not None:
             raise error
+
+
+async def _close(iterator: Any) -> None:
+    close = getattr(iterator, "aclose", None)
+    if close is not None:
+        await close()
