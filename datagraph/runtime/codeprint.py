@@ -14,6 +14,13 @@ from typing import Any
 
 Digest = Callable[[Any], str]
 _PLAIN = (bool, int, float, complex, str, bytes, type(None), range, Enum)
+_FLAGS = (
+    inspect.CO_VARARGS
+    | inspect.CO_VARKEYWORDS
+    | inspect.CO_GENERATOR
+    | inspect.CO_COROUTINE
+    | (inspect.CO_ITERABLE_COROUTINE | inspect.CO_ASYNC_GENERATOR)
+)
 _PLAIN_MODULES = {"datetime", "decimal", "fractions", "pathlib", "re", "uuid", "zoneinfo"}
 
 
@@ -32,7 +39,7 @@ def function_parts(function: Any, digest: Digest) -> dict[str, str]:
         return {**function_parts(function.__func__, digest), "self": digest(function.__self__)}
     if not isinstance(function, types.FunctionType):
         return {"code": digest(_name(function))}
-    found = {"code": digest(tuple(_code(function.__code__, digest, function.__doc__)))}
+    found = {"code": digest(tuple(_code(function.__code__, digest)))}
     for name, default in _defaults(function):
         found[f"default {name}"] = digest(default)
     for name, cell in zip(function.__code__.co_freevars, function.__closure__ or (), strict=False):
@@ -99,17 +106,19 @@ def _global_names(code: types.CodeType) -> Iterator[str]:
             yield from _global_names(constant)
 
 
-def _code(code: types.CodeType, digest: Digest, doc: str | None) -> Iterator[Any]:
+def _code(code: types.CodeType, digest: Digest) -> Iterator[Any]:
+    """What a code does, without where its constants stand: a docstring is one of them, and does not count."""
     yield sys.version_info[:2]
-    yield code.co_code
+    for each in dis.get_instructions(code):
+        if each.opcode not in dis.hasconst:
+            yield (each.opname, each.arg)
+        elif isinstance(each.argval, types.CodeType):
+            yield from _code(each.argval, digest)
+        else:
+            yield (each.opname, digest(each.argval))
     yield code.co_exceptiontable
-    yield (code.co_argcount, code.co_posonlyargcount, code.co_kwonlyargcount, code.co_flags)
+    yield (code.co_argcount, code.co_posonlyargcount, code.co_kwonlyargcount, code.co_flags & _FLAGS)
     yield (code.co_names, code.co_varnames, code.co_freevars, code.co_cellvars)
-    for place, constant in enumerate(code.co_consts):
-        if isinstance(constant, types.CodeType):
-            yield from _code(constant, digest, None)
-        elif not (place == 0 and isinstance(constant, str) and constant == doc):
-            yield digest(constant)
 
 
 def _is_data(value: Any) -> bool:

@@ -30,6 +30,9 @@ class AbstractDatum(ABC):
     """
 
     def __init__(self, parent: AbstractTask | None = None, *, pointer: Any = NOT_GIVEN) -> None:
+        if parent is not None and not hasattr(parent, "outputs"):
+            kind = type(self).__name__
+            raise TypeError(f"{kind} takes its pointer by name, {kind}(pointer={short(parent)}); the parent is a task")
         self._state = DatumState.EMPTY
         self._pointer: Any = None
         self.parents: list[AbstractTask] = [parent] if parent is not None else []

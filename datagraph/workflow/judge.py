@@ -47,6 +47,7 @@ class Judge:
         self._functions: dict[AbstractTask, dict[str, str]] = {}
         self._inputs: dict[AbstractTask, dict[str, str]] = {}
         self._wanted: frozenset[AbstractTask] = frozenset()
+        self._settled: set[AbstractTask] = set()
 
     def records(self) -> Iterable[Records]:
         """Every place where something is recorded."""
@@ -113,14 +114,32 @@ class Judge:
         record = self._find(task)
         inputs = self._inputs[task] = {name: self._now(task, name, datum) for name, datum in task.inputs.items()}
         reasons, gone = self._reasons(task, record, inputs)
-        if not reasons and gone and task in self._wanted:
+        if not reasons and gone and task in self._wanted and record is not None and not self._spared(task, record):
             reasons = [f"{', '.join(f'`{name}`' for name in gone)} was only in memory"]
         if reasons:
             return _decision(task, "run", reasons)
         assert record is not None
+        self._settled.add(task)
         for label, datum in _all(task):
             self._prints[id(datum)] = record.outputs[label]
         return _fresh(task, record)
+
+    def _spared(self, task: AbstractTask, record: Record) -> bool:
+        """Whether nobody needs the values of a task that is fresh: all that read them are certainly fresh, too."""
+        if task in self._ends:
+            return False
+        prints = {id(datum): record.outputs[label] for label, datum in _all(task)}
+        for reader in (each for each in self.tasks if task in each.dependencies):
+            if any(before is not task and before not in self._settled for before in reader.dependencies):
+                return False
+            inputs: dict[str, str | None] = {}
+            for name, datum in reader.inputs.items():
+                known = prints.get(id(datum)) or self._prints.get(id(datum))
+                inputs[name] = known or (None if datum.parents else self._now(reader, name, datum))
+            reasons, gone = self._reasons(reader, self._find(reader), inputs)
+            if reasons or gone or None in inputs.values():
+                return False
+        return True
 
     def _now(self, task: AbstractTask, name: str, datum: AbstractDatum) -> str:
         if id(datum) in self._prints:
@@ -188,6 +207,7 @@ class Judge:
             if isinstance(datum, DatumList):
                 self._prints[id(datum)] = fingerprint([self._prints[id(leaf)] for leaf in datum])
         outputs = {label: self._prints[id(datum)] for label, datum in _all(task)}
+        self._settled.add(task)
         record = Record(self._inputs[task], self._functions[task], outputs, seconds=done.seconds)
         records.keep(self._key(task), record, contents, folders)
 

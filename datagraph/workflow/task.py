@@ -69,7 +69,9 @@ class AbstractTask(ABC):
             for each in (datum, *datum.leaves()):
                 self._claim(each)
         self.dependencies: set[AbstractTask] = set(dependencies or ())
-        self.dependencies.update(p for datum in self.inputs.values() for each in datum.leaves() for p in each.parents)
+        self.dependencies.update(
+            p for datum in self.inputs.values() for each in (datum, *datum.leaves()) for p in each.parents
+        )
         self.resources = dict(resources or {})
         Resources().check(f"the task {identifier!r}", self.resources)
         self.retry = retries if isinstance(retries, Retry) else Retry(retries)
