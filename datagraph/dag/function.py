@@ -21,6 +21,8 @@ def as_function(
     """See `TaskManager.as_function`."""
     if not manager.sorted:
         raise GraphError(f"the dag {manager.name!r} is not sorted: call sort(), or leave its `with` block first")
+    if not nodes:
+        raise GraphError(f"the dag {manager.name!r} has no nodes, and so no value to give: add one")
     if not parameter.isidentifier() or keyword.iskeyword(parameter):
         raise GraphError(f"parameter is the name of a function's parameter; got {parameter!r}")
     found = [manager._own(node, "as_function") for node in nodes]

@@ -244,7 +244,7 @@ class TaskManager(Generic[P]):
             name: what the function is called; by default as the dag.
             parameter: what its parameter is called, which in a flow is the stream that it reads.
         """
-        return as_function(self, nodes or (self._nodes[-1],), name or self.name, parameter)
+        return as_function(self, nodes or self._nodes[-1:], name or self.name, parameter)
 
     def _once(self, parameter: P) -> Once:
         plan = self._plan

@@ -20,6 +20,7 @@ _SIGNS = {
     "completed": ("done", "calm"),
     "failed": ("fail", "full"),
     "cancelled": ("fail", "quiet"),
+    "abandoned": ("fail", "quiet"),
     "lost": ("fail", "full"),
 }
 _DONE = ("ended", "done", "closed", "finished", "complete")

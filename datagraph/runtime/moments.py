@@ -68,7 +68,7 @@ class Moments:
         if not began or began > now:
             cause = lost.get(i)
             if over or (cause is not None and once.ended[cause] <= now):
-                return NodeState(name, "not reached", waits_for=once.plan.names[cause] if cause is not None else "")
+                return NodeState(name, "not run", waits_for=once.plan.names[cause] if cause is not None else "")
             waits = next((j for j in once.plan.inputs[i] if not once.ended[j] or once.ended[j] > now), None)
             return NodeState(name, starved=1.0, waits_for=once.plan.names[waits] if waits is not None else "")
         if not ended or ended > now:

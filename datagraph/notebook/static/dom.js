@@ -63,6 +63,7 @@ const SIGNS = {
   completed: ["done", "calm"],
   failed: ["fail", "full"],
   cancelled: ["fail", "quiet"],
+  abandoned: ["fail", "quiet"],
   lost: ["fail", "full"],
 };
 const DONE = new Set(["ended", "done", "closed", "finished", "complete"]);
