@@ -8,7 +8,7 @@ from typing import Any
 
 import anyio
 
-from ..exceptions import processor_error
+from ..exceptions import WorkerLostError, processor_error
 from ..runtime.bridge import Backend
 from ..runtime.children import ChildError, Children, portable
 from ..runtime.retry import Retry
@@ -72,6 +72,9 @@ def run_pipeline_in_subprocess(
         error = _batch_error(failed)
         error.partial = _joined(found)  # type: ignore[attr-defined]
         raise error from error.__cause__
+    except WorkerLostError as lost:
+        lost.partial = _joined(found)  # type: ignore[attr-defined]
+        raise
     return _joined(found)
 
 
