@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import pickle
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from functools import partial
 from typing import Any
 
@@ -15,7 +16,7 @@ from ..exceptions import MissingExtraError, WorkerLostError
 from ..runtime.bridge import wait_for
 from .functiontask import FunctionTask
 from .task import AbstractTask
-from .worker import Done, packed, parts, perform, perform_packed
+from .worker import Done, packed, parts, perform, perform_packed, ready
 
 
 class AbstractCommunicator(ABC):
@@ -25,7 +26,7 @@ class AbstractCommunicator(ABC):
     async def perform(self, task: AbstractTask) -> Done:
         """Have it done, as `worker.perform` does; where this is cancelled, the work is ended.
 
-        WorkerLostError where what did it is gone.
+        WorkerLostError where what did it is gone, TimeoutError where it took longer than the task's `timeout`.
         """
 
     async def close(self) -> None:  # noqa: B027 - some hold nothing
@@ -37,7 +38,8 @@ class ThreadCommunicator(AbstractCommunicator):
 
     async def perform(self, task: AbstractTask) -> Done:
         """Have it done."""
-        return await anyio.to_thread.run_sync(perform, task, abandon_on_cancel=True)
+        with within(task, "its thread cannot be stopped, and goes on by itself"):
+            return await anyio.to_thread.run_sync(perform, task, abandon_on_cancel=True)
 
 
 class ProcessCommunicator(AbstractCommunicator):
@@ -61,7 +63,9 @@ class ProcessCommunicator(AbstractCommunicator):
         executor = self._idle.pop() if self._idle else await anyio.to_thread.run_sync(self._begin)
         ended = False
         try:
-            answer = await wait_for(executor.submit(perform_packed, data))
+            await wait_for(executor.submit(ready))  # it is there; what it takes to begin is not the task's time
+            with within(task, "its process was killed"):
+                answer = await wait_for(executor.submit(perform_packed, data))
             ended = True
         except _broken() as error:
             text = str(error).partition("\n")[0]
@@ -89,6 +93,15 @@ class ProcessCommunicator(AbstractCommunicator):
         except ImportError:
             raise MissingExtraError("worker processes need loky: `pip install loky`, or say where='thread'") from None
         return loky.ProcessPoolExecutor(**self._settings)
+
+
+@contextmanager
+def within(task: AbstractTask, otherwise: str) -> Iterator[None]:
+    """TimeoutError, with what is done then, where the block takes longer than the task may."""
+    with anyio.move_on_after(task.timeout) as scope:
+        yield
+    if scope.cancelled_caught:
+        raise TimeoutError(f"it took longer than {task.timeout:g} s; {otherwise}")
 
 
 def _broken() -> type[Exception]:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import shlex
+import signal
 import string
 import subprocess
 from collections.abc import Iterable, Iterator, Mapping
@@ -81,30 +83,51 @@ class ScriptTask(AbstractTask):
     def _run_logic(self, inputs: Mapping[str, Any]) -> None:
         words = {name: _quoted(value) for name, value in inputs.items()}
         words |= {name: _quoted(datum._path()) for name, datum in self.outputs.items()}
-        done = subprocess.run(
+        process = subprocess.Popen(
             ["/bin/sh", "-c", self.script.format_map(words)],
             stdin=subprocess.DEVNULL,
-            capture_output=True,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
             text=True,
             errors="replace",
-            check=False,
+            start_new_session=True,  # so that it can be ended with all that it starts
         )
-        if done.stdout:
-            print(done.stdout, end="")  # noqa: T201 - it goes to the log of the task
-        if done.returncode:
-            said = done.stderr.strip()
-            tail = said if len(said) <= _KEPT else f"…{said[-_KEPT:]}"
-            how = f"exit code {done.returncode}" if done.returncode > 0 else f"signal {-done.returncode}"
+        with process:
+            _running.add(process.pid)
+            try:
+                out, said = process.communicate()
+            except BaseException:
+                _kill(process.pid)
+                raise
+            finally:
+                _running.discard(process.pid)
+        print(out, end="")  # noqa: T201 - it goes to the log of the task
+        if process.returncode:
+            tail = said.strip() if len(said) <= _KEPT else f"…{said.strip()[-_KEPT:]}"
+            how = f"exit code {process.returncode}" if process.returncode > 0 else f"signal {-process.returncode}"
             raise ScriptError(
                 f"its script ended with {how}" + (f":\n{tail}" if tail else ", and said nothing on standard error"),
-                done.returncode,
+                process.returncode,
                 tail,
             )
-        if done.stderr:
-            print(done.stderr, end="")  # noqa: T201
+        print(said, end="")  # noqa: T201
 
     def _quickhash(self) -> Mapping[str, Any]:
         return {"script": self.script}
+
+
+_running: set[int] = set()
+
+
+def kill_all() -> None:
+    """End the scripts that this process has begun, with all that they have."""
+    for pid in list(_running):
+        _kill(pid)
+
+
+def _kill(pid: int) -> None:
+    with contextlib.suppress(ProcessLookupError):
+        os.killpg(pid, signal.SIGKILL)
 
 
 def _text(datum: AbstractDatum) -> Any:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import pickle
+import threading
 import time
 import traceback
 from collections.abc import Mapping
@@ -14,6 +16,7 @@ from ..runtime.fingerprint import combined, fingerprint
 from ..runtime.prints import NodeLog, speaking_for
 from .converters import converter_registry
 from .datum import AbstractDatum
+from .scripttask import kill_all
 from .task import AbstractTask
 
 
@@ -42,6 +45,11 @@ def packed(task: AbstractTask, expected: Mapping[str, str] | None) -> bytes:
     return data
 
 
+def ready() -> None:
+    """In a worker process: it has begun, and all of this is imported."""
+    _end_with_parent()
+
+
 def perform_packed(data: bytes) -> bytes:
     """In a worker process: do it, and send back what became of it."""
     import cloudpickle
@@ -56,6 +64,24 @@ def perform_packed(data: bytes) -> bytes:
         wrong = TaskError(f"what it gave for {names} cannot be pickled: {error}; use where='thread', or a FileDatum")
         answer = cloudpickle.dumps(Done({}, wrong, "", done.log, done.seconds))
     return answer
+
+
+_PARENT_SECONDS = 0.5
+_watched = threading.Event()
+
+
+def _end_with_parent() -> None:
+    """Have this process end soon after the one that started it, also where that was killed."""
+    if not _watched.is_set():
+        _watched.set()
+        threading.Thread(target=_watch, args=(os.getppid(),), daemon=True).start()
+
+
+def _watch(parent: int) -> None:
+    while os.getppid() == parent:
+        time.sleep(_PARENT_SECONDS)
+    kill_all()
+    os._exit(1)
 
 
 def perform(task: AbstractTask, expected: str = "") -> Done:
