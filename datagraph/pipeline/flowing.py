@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import keyword
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from ..exceptions import GraphError
@@ -73,8 +74,11 @@ class _Bridge:
             begins = next((id for id in group if id in self._pipeline.sources), "")
             tasks = {id: self._pipeline.tasks[id] for id in group}
             ways = {id: legs[id] for id in group}
-            ring = group[0] in self._pipeline.ringed
-            stage = Stage(tasks, ways, begins, results.get(group, ""), self._pipeline.unmatched, ring)
+            stage = Stage(tasks, ways, begins, results.get(group, ""), self._pipeline.unmatched)
+            if group[0] in self._pipeline.ringed:
+                skips = frozenset(id for id, task in tasks.items() if self._on_error(task) == "dead_letter")
+                failed = self._streams.parameter(f"{'_'.join(group)}_dead_letters") if skips else ""
+                stage = replace(stage, ring=True, skips=skips, failed=failed)
             stream = INPUT if begins else self._joined(made, group)
             made.append(self._processor(stage, stream))
         if len(ending) > 1:
@@ -115,28 +119,22 @@ class _Bridge:
         made = nextdoor.processor()(
             tasks[0].id if len(tasks) == 1 else self._nodes.new("+".join(stage.tasks)),
             inputs=(stream,),
-            outputs=(*outputs, *([stage.results] if stage.results else [])),
+            outputs=tuple(filter(None, (*outputs, stage.results, stage.failed))),
             concurrency=concurrency,
             ordered=concurrency == 1,
             capacity=min(capacities) if capacities else None,
             retries=alone.retry if alone else 0,
             timeout=alone.timeout if alone else None,
-            on_error=self._on_error(stage.tasks),
+            on_error=self._on_error(alone) if alone else "fail",
         )
         made.bind(stage_function(stage, stream))
         return made
 
-    def _on_error(self, tasks: Mapping[str, DagTask]) -> Any:
-        found = {self._pipeline.on_error if t.on_error is None else t.on_error for t in tasks.values()}
-        names = ", ".join(map(repr, tasks))
-        if any(callable(each) for each in found):
+    def _on_error(self, task: DagTask) -> Any:
+        found = self._pipeline.on_error if task.on_error is None else task.on_error
+        if callable(found):
             raise GraphError(
-                f"{names} cannot be a processor of a flow: on_error is a function there, and what a flow puts aside is "
-                'kept in its store before anybody could ask one: say "raise" or "skip"'
+                f"{task.id!r} cannot be a processor of a flow: its on_error is a function, and what a flow puts aside "
+                'is in its store before anybody could be asked: say "raise" or "skip"'
             )
-        if len(found) > 1:
-            raise GraphError(
-                f"{names} go round in a ring, which is one processor of a flow, and what an error means is said once "
-                "for each processor: give them the same on_error"
-            )
-        return {"raise": "fail", "skip": "dead_letter"}[str(found.pop())]
+        return {"raise": "fail", "skip": "dead_letter"}[found]

@@ -132,10 +132,10 @@ class DagPipeline:
 
         Each task becomes a processor and each way a stream, so that what is on its way is in a store: it survives the
         process, and can be watched from others. Tasks of a ring become one processor, in which an item goes round until
-        all that came of it has left. What a value that fails had put out already is dropped with it, and what is
-        skipped is in ``run.dead_letters(node)``. Values and `meta` are to be such as a stream can carry.
+        all that came of it has left. What is skipped is in ``run.dead_letters(task)``; of a ring it is on a stream of
+        its own, called after its tasks and "dead_letters". Values and `meta` are to be such as a stream can carry.
 
-        Raises GraphError for what cannot be a flow: `on_error` being a function, or different ones in a ring.
+        Raises GraphError for what cannot be a flow: a task whose `on_error` is a function.
 
         >>> pipeline = DagPipeline([DagTask("double", lambda n: 2 * n)])
         >>> pipeline.as_flow()

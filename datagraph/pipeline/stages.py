@@ -7,6 +7,7 @@ which an item goes round until all that came of it has left.
 from __future__ import annotations
 
 import inspect
+import traceback
 from collections import deque
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping
 from contextlib import aclosing
@@ -53,7 +54,7 @@ class Stage:
     """One task, or those of a ring, as one processor of a flow.
 
     `begins` is the task that the payloads of the source come to, "" where what comes is an `Item`. `results` is the
-    stream of what leaves the pipeline here.
+    stream of what leaves the pipeline here. A ring says itself what its tasks `skips`: on the stream `failed`.
     """
 
     tasks: Mapping[str, DagTask]
@@ -61,32 +62,47 @@ class Stage:
     begins: str
     results: str
     unmatched: str
-    ring: bool
+    ring: bool = False
+    skips: frozenset[str] = frozenset()
+    failed: str = ""
 
     async def work(self, given: Any, context: Context) -> AsyncGenerator[IOVal[Any], None]:
         """All that comes of one item."""
         going = deque([self._begin(given, context) if self.begins else given])
         while going:
             item = going.popleft()
-            task = self.tasks[item.to]
-            at = item.context.for_node(task.id)
-            async with aclosing(_attempts(task, at, item.value, ring=self.ring)) as values:
-                async for here, value in values:
-                    chosen, looped = await choose(task.id, self.legs[task.id], here, value)
-                    for leg in chosen:
-                        onwards = Item(leg.target, onward(here, leg), value)
-                        if leg.stream:
-                            yield IOVal(leg.stream, onwards)
-                        else:
-                            going.append(onwards)
-                    if chosen:
-                        continue
-                    if looped is not None or not self.legs[task.id] or self.unmatched == "result":
-                        yield IOVal(self.results, value)
-                    elif self.unmatched == "raise":
-                        raise nowhere(task.id)
+            try:
+                async with aclosing(self._step(item, going, context)) as values:
+                    async for value in values:
+                        yield value
+            except Exception as error:
+                if item.to not in self.skips:
+                    raise
+                letter = {"task": item.to, "value": item.value, "data_id": item.context.data_id}
+                said = "".join(traceback.format_exception(error))
+                yield IOVal(self.failed, letter | {"error": f"{type(error).__name__}: {error}", "traceback": said})
+
+    async def _step(self, item: Item, going: deque[Item], context: Context) -> AsyncGenerator[IOVal[Any], None]:
+        """One task's work on one item: what stays in the ring joins those that are `going`."""
+        task = self.tasks[item.to]
+        at = item.context.for_node(task.id)
+        async with aclosing(_attempts(task, at, item.value, ring=self.ring)) as values:
+            async for here, value in values:
+                chosen, looped = await choose(task.id, self.legs[task.id], here, value)
+                for leg in chosen:
+                    onwards = Item(leg.target, onward(here, leg), value)
+                    if leg.stream:
+                        yield IOVal(leg.stream, onwards)
                     else:
-                        context.logger.info("no edge of %r matched a value: it was dropped", task.id)
+                        going.append(onwards)
+                if chosen:
+                    continue
+                if looped is not None or not self.legs[task.id] or self.unmatched == "result":
+                    yield IOVal(self.results, value)
+                elif self.unmatched == "raise":
+                    raise nowhere(task.id)
+                else:
+                    context.logger.info("no edge of %r matched a value: it was dropped", task.id)
 
     def _begin(self, payload: Any, context: Context) -> Item:
         position = context.key.rpartition(":")[2]
