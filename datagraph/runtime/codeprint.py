@@ -21,6 +21,7 @@ _FLAGS = (
     | inspect.CO_COROUTINE
     | (inspect.CO_ITERABLE_COROUTINE | inspect.CO_ASYNC_GENERATOR)
 )
+_CALLED = (type, types.FunctionType, types.BuiltinFunctionType, types.MethodType, functools.partial)
 _PLAIN_MODULES = {"datetime", "decimal", "fractions", "pathlib", "re", "uuid", "zoneinfo"}
 
 
@@ -90,7 +91,7 @@ def _globals(function: types.FunctionType, digest: Digest) -> dict[str, str]:
         inner = inspect.unwrap(value) if callable(value) and hasattr(value, "__wrapped__") else value
         if is_own(value, module) or is_own(inner, module):
             found[f"helper {name}"] = digest(value if isinstance(value, types.FunctionType | type) else inner)
-        elif _is_data(value):
+        elif _is_data(value, module):
             found[f"constant {name}"] = digest(value)
         else:
             found[f"import {name}"] = digest(_name(value))
@@ -121,24 +122,29 @@ def _code(code: types.CodeType, digest: Digest) -> Iterator[Any]:
     yield (code.co_names, code.co_varnames, code.co_freevars, code.co_cellvars)
 
 
-def _is_data(value: Any) -> bool:
-    """Whether a value is plain, all the way down; arrays, tables and dataclasses are, too."""
+def _is_data(value: Any, module: str = "") -> bool:
+    """Whether a value is plain, all the way down; arrays, tables and dataclasses are, too.
+
+    Containers may also hold classes, which count by name, and functions of this module.
+    """
     try:
-        return _is_plain(value)
+        return not isinstance(value, _CALLED) and _is_plain(value, module)
     except RecursionError:
         return False
 
 
-def _is_plain(value: Any) -> bool:
+def _is_plain(value: Any, own: str) -> bool:
     module = type(value).__module__.partition(".")[0]
     if module in {"numpy", "pandas"}:
         return hasattr(value, "shape")
     if isinstance(value, dict):
-        return all(map(_is_plain, value)) and all(map(_is_plain, value.values()))
+        return all(_is_plain(each, own) for pair in value.items() for each in pair)
     if isinstance(value, tuple | list | set | frozenset):
-        return all(map(_is_plain, value))
-    if dataclasses.is_dataclass(value) and not isinstance(value, type):
-        return all(_is_plain(getattr(value, field.name, None)) for field in dataclasses.fields(value))
+        return all(_is_plain(each, own) for each in value)
+    if isinstance(value, _CALLED):
+        return isinstance(value, type | types.BuiltinFunctionType) or is_own(value, own)
+    if dataclasses.is_dataclass(value):
+        return all(_is_plain(getattr(value, field.name, None), own) for field in dataclasses.fields(value))
     return isinstance(value, _PLAIN) or module in _PLAIN_MODULES
 
 

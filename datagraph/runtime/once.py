@@ -253,7 +253,7 @@ class Once:
                 if len(ready) > self._pending:
                     self._more()
                 began[i] = now
-                if tell is not None:
+                if tell is not None and (not asks or self._begins(i)):
                     tell(NodeStarted(run=self.id, at=self.at(now), node=self.plan.names[i]))
                 try:
                     value = await (self._ask(i) if asks else fire[i](self))  # type: ignore[misc]
@@ -305,6 +305,10 @@ class Once:
         fire = self._fire[i]
         assert fire is not None
         return await fire(self)
+
+    def _begins(self, i: int) -> bool:
+        """Whether a node that comes up begins: where nodes are admitted, it is only asked about the first time."""
+        return self._admit is None or i in self._asked
 
     def _hold(self, i: int) -> None:
         """Put a node aside that is not admitted yet."""

@@ -140,6 +140,22 @@ def test_what_does_not_count_changes_nothing(a: Path, old: str, new: str) -> Non
     assert upper(WORK.replace(old, new)).dry_run() == []
 
 
+def test_table_of_functions_and_classes_counts(here: Path) -> None:
+    """A constant that holds functions of its module, and classes: it is another when one of them is."""
+    source = "import ast\ndef one(): return 1\nTABLE = {'one': one, 'kind': ast.For}\ndef work(): return TABLE['one']()"
+
+    def explained(source: str) -> tuple[str, ...]:
+        manager = WorkflowManager(FunctionTask("t", made(source).work, outputs={"o": "o.pkl"}, where="thread"))
+        found = manager.explain()["t"].reasons
+        manager.run()
+        return found
+
+    explained(source)
+    assert "as it was done" in explained(source)[0]
+    assert explained(source.replace("return 1", "return 2")) == ("its constant `TABLE` changed",)
+    assert explained(source.replace("ast.For", "ast.If")) == ("its constant `TABLE` changed",)
+
+
 def test_closure_counts(here: Path) -> None:
     """A function made by another one is another when it closes over another value."""
 
