@@ -14,6 +14,7 @@ from time import monotonic
 from typing import TYPE_CHECKING, Any, Literal
 
 import anyio
+import anyio.lowlevel
 
 from ..events.bus import Bus
 from ..events.model import (
@@ -76,6 +77,7 @@ class Engine:
         self._lanes = lanes
         self._cancelled = False
         self._resting = False
+        self._giving = False
         self._also: list[Failure] = []
         self._post: Post | None = None
         self._scope: anyio.CancelScope | None = None
@@ -200,10 +202,20 @@ class Engine:
                     await self._router.breathe()
 
     async def _give(self, payload: Any) -> None:
+        """Hand a payload to every task that begins; a stop waits until all of them have it."""
+        if self.stopping:
+            self._stop_feeding()
+            await anyio.lowlevel.checkpoint()
         id = str(self.given)
         self.given += 1
+        self._giving = True
         for edge in self._begins:
             await self._router.feed(edge, PipelineContext(self._run_id, id), payload)
+        self._giving = False
+
+    def _stop_feeding(self) -> None:
+        if self._feeding is not None and not self._giving:
+            self._feeding.cancel()
 
     # -- the workers ----------------------------------------------------------------------------------------------
 
@@ -321,7 +333,7 @@ class Engine:
     def stop(self) -> None:
         """Take nothing more from the source; what is in flight arrives."""
         self.stopping = True
-        self.soon(lambda: self._feeding.cancel() if self._feeding is not None else None)
+        self.soon(self._stop_feeding)
 
     def cancel(self) -> None:
         """End at once."""

@@ -133,9 +133,9 @@ class Router:
 
     async def feed(self, edge: MemoryEdge, context: PipelineContext, value: Any) -> None:
         """One value from outside; it waits for room as long as it takes."""
-        self.inflight.begin()
         while not edge.offer(context, value):
             await edge.room()
+        self.inflight.begin()
 
     # -- which way ------------------------------------------------------------------------------------------------
 
@@ -179,7 +179,7 @@ class Router:
             self._results.append(value)
         else:
             try:
-                done = self._handler(value, context)
+                done = self._handler(value, context.copy())
                 if inspect.isawaitable(done):
                     await done
             except Exception as error:

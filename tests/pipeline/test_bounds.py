@@ -242,6 +242,37 @@ async def test_stopping_takes_nothing_more_and_lets_everything_arrive() -> None:
     assert results == list(range(len(results)))
 
 
+@pytest.mark.parametrize("kind", ["list", "iterator", "async"])
+async def test_stopping_where_everything_is_full_ends_with_whole_payloads(kind: str) -> None:
+    """Whoever was given a payload that more tasks begin with: all of them get it."""
+    go_on, full = threading.Event(), threading.Event()
+
+    def numbers() -> Iterator[int]:
+        yield from range(1_000)
+
+    async def numbers_async() -> AsyncIterator[int]:
+        for number in range(1_000):
+            yield number
+
+    def slow(value: int) -> int:
+        full.set()
+        assert go_on.wait(20)
+        return value
+
+    pipeline = DagPipeline([DagTask("fast", same), DagTask("slow", slow, capacity=1)])
+    run = pipeline.start({"list": list(range(1_000)), "iterator": numbers(), "async": numbers_async}[kind])
+    assert await anyio.to_thread.run_sync(full.wait, 20)
+    with anyio.fail_after(20):
+        while run.snapshot().edges["source→slow->slow.item"].waiting not in {"writer", "both"}:
+            await anyio.sleep(0.001)
+    run.stop()
+    go_on.set()
+    with anyio.fail_after(20):
+        results = await run
+    assert len(results) < 1_000
+    assert sorted(results) == sorted([*range(len(results) // 2)] * 2)
+
+
 @pytest.mark.parametrize("shape", ["many payloads", "many values"])
 async def test_a_busy_pipeline_leaves_the_loop_to_others(shape: str) -> None:
     """Handlers that never wait share the loop with whatever else is in it."""

@@ -209,6 +209,20 @@ async def test_errors_at_the_same_time_are_notes_of_the_first() -> None:
     assert len([note for note in caught.value.__notes__ if note.startswith("meanwhile, 'work' failed")]) == 1
 
 
+@pytest.mark.parametrize("threaded", [False, True])
+async def test_stop_iteration_is_an_error_like_any_other(threaded: bool) -> None:
+    """`next` of something empty in a handler neither ends anything quietly nor hangs."""
+
+    def empty(value: int) -> int:
+        return next(iter([]))  # type: ignore[no-any-return]
+
+    async def empty_async(value: int) -> int:
+        return next(iter([]))  # type: ignore[no-any-return]
+
+    with anyio.fail_after(20), pytest.raises(ProcessorError, match="StopIteration"):
+        await run_function_pipeline([1], empty if threaded else empty_async)
+
+
 # -- retries and timeouts ---------------------------------------------------------------------------------------------
 
 
