@@ -21,6 +21,8 @@ if TYPE_CHECKING:
     from .pipeline import DagPipeline
 
 INPUT, OUTPUT = "source", "results"
+LONGEST = 100
+"""Characters of a name that is put together, of the 128 that one may have."""
 
 
 def as_flow(pipeline: DagPipeline) -> Flow:
@@ -37,15 +39,18 @@ class _Names:
         self._taken = set(taken)
 
     def new(self, wanted: str) -> str:
-        found, number = wanted, 2
+        plain = found = wanted[:LONGEST]
+        number = 2
         while found in self._taken:
-            found, number = f"{wanted}_{number}", number + 1
+            found, number = f"{plain}_{number}", number + 1
         self._taken.add(found)
         return found
 
     def parameter(self, wanted: str) -> str:
         """One that a parameter of a function can have."""
         word = re.sub(r"\W+", "_", wanted)
+        if not f"_{word}".isidentifier():
+            word = re.sub(r"\W+", "_", wanted, flags=re.ASCII)
         return self.new(f"_{word}" if keyword.iskeyword(word) or not word.isidentifier() else word)
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import AsyncIterator, Iterator
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -167,6 +168,17 @@ async def test_the_flow_looks_like_the_pipeline() -> None:
         "print",
         "results",
     ]
+
+
+async def test_any_name_becomes_one_that_a_stream_can_have(in_memory: Supervisor) -> None:
+    """Blanks, signs, keywords, other scripts, and rings whose names together are too long."""
+    names = ["a b", "²", "日本", "class", "x" * 90, "y" * 90]
+    tasks = [DagTask(name, same, [TaskTransition(after)]) for name, after in pairwise(names)]
+    back = TaskTransition(names[-2], lambda ctx, value: False, name="/:{}")
+    pipeline = DagPipeline([*tasks, DagTask(names[-1], same, [back])], name="any: / name")
+    run = pipeline.as_flow().start({"source": [1]})
+    assert [value async for value in run["results"]] == [1]
+    await run.wait()
 
 
 async def test_errors_of_a_task_are_the_runs(supervisor: Supervisor) -> None:
