@@ -94,6 +94,15 @@ CASES = (
     Case("start", "start of a flow, to its first result", "ours_idle", "start", 30, ("datagraph",)),
     Case("hand-chain", "asyncio.TaskGroup by hand, 500 nodes in a row", "dag_nodes", "hand_chain", 300_000),
     Case("dag-chain", "datagraph.dag, the same", "dag_nodes", "chain", 300_000, (), "hand-chain", ">= 0.77"),
+    Case(
+        "hamilton-chain",
+        "Hamilton, async driver, the same",
+        "dag_peers",
+        "hamilton",
+        20_000,
+        ("hamilton",),
+        "hand-chain",
+    ),
     Case("hand-wide", "asyncio.TaskGroup by hand, 500 side by side", "dag_nodes", "hand_wide", 400_000),
     Case("dag-wide", "datagraph.dag, the same", "dag_nodes", "wide", 400_000, (), "hand-wide", ">= 0.77"),
     Case("hand-chain-ready", "by hand, in a row, nothing to wait for", "dag_nodes", "hand_chain_ready", 400_000),
@@ -107,6 +116,7 @@ CASES = (
         "hand-chain-ready",
         ">= 0.77",
     ),
+    Case("dask-chain-ready", "dask.delayed, synchronous", "dag_peers", "dask", 30_000, ("dask",), "hand-chain-ready"),
     Case("hand-wide-ready", "by hand, side by side, nothing to wait for", "dag_nodes", "hand_wide_ready", 500_000),
     Case(
         "dag-wide-ready",
