@@ -23,7 +23,7 @@ _SIGNS = {
     "abandoned": ("fail", "quiet"),
     "lost": ("fail", "full"),
 }
-_DONE = ("ended", "done", "closed", "finished", "complete")
+_DONE = ("ended", "done", "closed", "finished", "complete", "skipped")
 
 
 def sign(status: str, *, paused: bool = False) -> tuple[str, str]:

@@ -66,7 +66,7 @@ const SIGNS = {
   abandoned: ["fail", "quiet"],
   lost: ["fail", "full"],
 };
-const DONE = new Set(["ended", "done", "closed", "finished", "complete"]);
+const DONE = new Set(["ended", "done", "closed", "finished", "complete", "skipped"]);
 
 // The mark and the colour of a status.
 function sign(status, paused) {
