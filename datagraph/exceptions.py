@@ -17,6 +17,11 @@ All of them are a `DatagraphError`, so one ``except`` is enough for a whole prog
     ├── ReadOnlyIOError                a write to a stream that belongs to another writer
     ├── RunError                       something about a run
     │   ├── ProcessorError             a processor failed: node, value, position, attempts
+    │   ├── RunFailedError             nodes of a dag, or tasks of a workflow, failed (also an ExceptionGroup)
+    │   ├── TaskError                  a task of a workflow cannot be done as it stands (also a RuntimeError)
+    │   ├── ScriptError                a script of a workflow ended with an error: what it said is in it
+    │   ├── ForeignFileError           a file that no task of the workflow wrote would be deleted
+    │   ├── WorkerLostError            a worker process died (of a signal, or out of memory)
     │   ├── RunCancelledError          the run was cancelled while somebody waited for it
     │   ├── RunNotFoundError           no run of that id or name in the store
     │   ├── RunExistsError             a run of that name is going already
@@ -46,7 +51,8 @@ A message says what is wrong, what was given and what to do about it.
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Sequence
+from typing import Any, Self
 
 
 class DatagraphError(Exception):
@@ -138,8 +144,69 @@ class ProcessorError(RunError):
         return str(self.args[0]) if self.args else ""
 
 
+class RunFailedError(RunError, ExceptionGroup[Exception]):
+    """Nodes of a dag, or tasks of a workflow, failed: an ExceptionGroup, so that ``except*`` finds each error.
+
+    `exceptions` has the errors, `nodes` the names of who raised them, in the same order; `partial` is what the others
+    have given, as the door that raised it has it.
+    """
+
+    nodes: tuple[str, ...]
+    partial: Any
+
+    def __new__(
+        cls, message: str, exceptions: Sequence[Exception], nodes: Sequence[str] = (), partial: Any = None
+    ) -> Self:
+        """An ExceptionGroup with names and what there is."""
+        error = super().__new__(cls, message, exceptions)
+        error.nodes = tuple(nodes)
+        error.partial = partial
+        return error
+
+    def __init__(
+        self, message: str, exceptions: Sequence[Exception], nodes: Sequence[str] = (), partial: Any = None
+    ) -> None:
+        super().__init__(message, exceptions)
+
+    def derive(self, exceptions: Sequence[Exception]) -> RunFailedError:  # type: ignore[override]
+        """The same of a part of the errors, as ``except*`` and `split` ask for it."""
+        who = {id(error): node for error, node in zip(self.exceptions, self.nodes, strict=False)}
+        nodes = [who[id(error)] for error in exceptions if id(error) in who]
+        return RunFailedError(self.message, exceptions, nodes, self.partial)
+
+
+class TaskError(RunError, RuntimeError):
+    """A task of a workflow cannot be done as it stands, or has not given what it was to give."""
+
+
+class ScriptError(RunError):
+    """A script of a workflow ended with an error: `returncode`, and `stderr`, the end of what it said there."""
+
+    def __init__(self, message: str, returncode: int = 1, stderr: str = "") -> None:
+        super().__init__(message, returncode, stderr)
+        self.returncode = returncode
+        self.stderr = stderr
+
+    def __str__(self) -> str:
+        return str(self.args[0])
+
+
+class ForeignFileError(RunError):
+    """A file that no task of the workflow wrote would be deleted."""
+
+
+class WorkerLostError(RunError):
+    """A worker process died; `batch` is the number of the batch that it had in hand, None where it had none."""
+
+    def __init__(self, message: str, *, batch: int | None = None) -> None:
+        super().__init__(message)
+        self.batch = batch
+
+
 class RunCancelledError(RunError):
-    """The run was cancelled while somebody waited for it."""
+    """The run was cancelled while somebody waited for it; `partial` is what a dag or a workflow has until then."""
+
+    partial: Any = None
 
 
 class RunNotFoundError(RunError, LookupError):

@@ -29,9 +29,11 @@ HEAVY = {
     "distributed",
     "graphviz",
     "ipywidgets",
+    "matplotlib",
     "numpy",
     "pandas",
     "pyarrow",
+    "traitlets",
     "typer",
 }
 

@@ -20,9 +20,10 @@ _SIGNS = {
     "completed": ("done", "calm"),
     "failed": ("fail", "full"),
     "cancelled": ("fail", "quiet"),
+    "abandoned": ("fail", "quiet"),
     "lost": ("fail", "full"),
 }
-_DONE = ("ended", "done", "closed", "finished", "complete")
+_DONE = ("ended", "done", "closed", "finished", "complete", "skipped")
 
 
 def sign(status: str, *, paused: bool = False) -> tuple[str, str]:
@@ -216,10 +217,10 @@ def _edge_rows(graph: Graph, edge: Edge) -> list[str]:
 
 def _state_rows(edge: Edge, state: EdgeState) -> list[tuple[str, str]]:
     name = (clean(edge.stream), f"{short(state.rate_out)}/s" if state.rate_out or not state.ended else "")
-    if state.capacity is None:
-        held = (f"{number(state.lag)} waiting", "no limit")
-    elif state.waiting == "closed" or (state.ended and not state.lag):
+    if state.waiting == "closed" or (state.ended and not state.lag):
         held = ("all read", "")
+    elif state.capacity is None:
+        held = (f"{number(state.lag)} waiting", "no limit")
     else:
         held = (f"{number(state.lag)} of {number(state.capacity)}", percent(state.fill))
     soon = ""

@@ -33,6 +33,11 @@ class Bus:
             self._observers += ((key, observer),)
         return lambda: self._remove(key)
 
+    @property
+    def observed(self) -> bool:
+        """Whether anybody is told."""
+        return bool(self._observers)
+
     def emit(self, event: Event) -> None:
         """Tell every observer; never raises what one of them raises."""
         for key, observer in self._observers:

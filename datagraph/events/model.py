@@ -82,6 +82,14 @@ class ValueDeadLettered(Event, frozen=True):
     attempts: int = 1
 
 
+class ValueDropped(Event, frozen=True):
+    """`node` let `count` values go, for this reason: told at the first of them, and once at the end of the run."""
+
+    node: str
+    reason: str = ""
+    count: int = 1
+
+
 class DeadlockRelieved(Event, frozen=True):
     """`nodes` waited for each other, so the capacity of the edge from `stream` to `node` grew (values)."""
 
@@ -116,6 +124,7 @@ _DECODERS: dict[str, msgspec.json.Decoder[Event]] = {
         NodeEnded,
         NodeFailed,
         ValueDeadLettered,
+        ValueDropped,
         DeadlockRelieved,
     )
 }

@@ -16,11 +16,11 @@ from ..graph.model import Graph, Node, Port
 from ..graph.rewiring import becoming, changed
 from ..graph.tuning import TUNED
 from ..runtime.rewire import Moved, Orders
+from ..runtime.types import compatible, type_text
 from ..runtime.work import Work
 from ..streams.records import Rewired
 from .compile import KEEP, KEEP_RESULTS, room_of, specify
 from .processor import Processor
-from .types import compatible, type_text
 
 if TYPE_CHECKING:
     from .flow import Flow

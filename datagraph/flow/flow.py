@@ -18,13 +18,13 @@ from ..graph.text import to_text
 from ..graph.wiring import CAPACITY, by_port, hints
 from ..observe import upstairs
 from ..runtime.inject import Overrides
+from ..runtime.types import compatible, type_text
 from .compile import KEEP, KEEP_RESULTS
 from .following import Follower, follow
 from .inputs import Inputs, normalise
 from .options import IfRunning
 from .processor import Processor
 from .supervisor import Supervisor
-from .types import compatible, type_text
 
 if TYPE_CHECKING:
     import graphviz

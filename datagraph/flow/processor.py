@@ -13,12 +13,12 @@ from ..graph.check import check_name, suggest
 from ..graph.model import Node, Port
 from ..runtime.inject import Binding
 from ..runtime.retry import Retry
+from ..runtime.types import type_text
 from ..runtime.work import OnError, StateMode
 from . import options as check
 from .fingerprint import code_version
 from .options import Options
 from .signature import input_names, read
-from .types import type_text
 
 Function = Callable[..., Any]
 

@@ -13,9 +13,10 @@ from ..graph.check import suggest
 from ..runtime.annotations import EMPTY, Unevaluated, core, flavour, parameters
 from ..runtime.inject import Binding, Dependency, is_context, mark_of, read_dependency, unreadable
 from ..runtime.io import IO
+from ..runtime.types import plain, without_none
 from ..runtime.values import Batch
 from ..runtime.work import Shape
-from .types import plain, read_type, without_none, written_type
+from .types import read_type, written_type
 
 _LISTS = (list, tuple, collections.abc.Sequence, collections.abc.Iterable, collections.abc.Collection)
 

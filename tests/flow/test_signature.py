@@ -14,10 +14,10 @@ import pytest
 
 from datagraph.exceptions import SignatureError
 from datagraph.flow.signature import input_names, read
-from datagraph.flow.types import type_text
 from datagraph.runtime.context import Context
 from datagraph.runtime.inject import Binding, Depends
 from datagraph.runtime.io import IO
+from datagraph.runtime.types import type_text
 from datagraph.runtime.values import Batch, IOVal
 
 if TYPE_CHECKING:

@@ -10,9 +10,10 @@ from typing import Annotated, Any, Literal, Optional, TypedDict, TypeVar
 import pandas as pd
 import pytest
 
-from datagraph.flow.types import compatible, read_type, type_text, written_type
+from datagraph.flow.types import read_type, written_type
 from datagraph.runtime.annotations import EMPTY, Unevaluated
 from datagraph.runtime.io import IO
+from datagraph.runtime.types import compatible, type_text
 from datagraph.runtime.values import IOVal
 
 T = TypeVar("T")

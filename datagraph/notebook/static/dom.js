@@ -63,9 +63,10 @@ const SIGNS = {
   completed: ["done", "calm"],
   failed: ["fail", "full"],
   cancelled: ["fail", "quiet"],
+  abandoned: ["fail", "quiet"],
   lost: ["fail", "full"],
 };
-const DONE = new Set(["ended", "done", "closed", "finished", "complete"]);
+const DONE = new Set(["ended", "done", "closed", "finished", "complete", "skipped"]);
 
 // The mark and the colour of a status.
 function sign(status, paused) {
