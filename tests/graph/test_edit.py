@@ -93,6 +93,11 @@ def test_a_reader_whose_edge_was_taken_must_get_another_or_go() -> None:
     assert changed(FLOW, [move, Insert(CLEAN, "words->count.words")]).problems == ()
     assert changed(FLOW, [move, Move("words->count.words", source="text")]).problems == ()
     assert "would be left" in refusal(move, Drop("split"))
+    graph = by_port([*FLOW.processors(), worker("tally", "path", "sum")])
+    there = [Move("words->count.words", target="tally"), Move("words->tally.path", target="count.words")]
+    assert refusal(*there, graph=graph).startswith("`tally` would be left without its input 'path'")
+    anew = [move, Drop("count"), Connect(worker("count", "words", "count"))]
+    assert changed(FLOW, anew).problems == ()
 
 
 def test_what_is_inserted_stands_where_its_reader_stood() -> None:
@@ -102,6 +107,15 @@ def test_what_is_inserted_stands_where_its_reader_stood() -> None:
     assert change.handovers == (Handover("clean", "words", "count", "words"),)
     assert change.added == (change.after.node("clean"),)
     assert {"words->clean.words", "cleaned->count.words", "words->report.words"} <= edge_names(change.after)
+
+
+def test_an_edge_keeps_its_capacity_and_a_new_one_gets_what_is_said() -> None:
+    """The run's own bound stays where it was, whoever writes the stream now."""
+    graph = by_port(FLOW.processors(), capacity=7)
+    change = changed(graph, Insert(CLEAN, "words->count.words"), capacity=9)
+    bounds = {edge.name: edge.capacity for edge in change.after.edges if edge.target in ("clean", "count", "load")}
+    assert bounds == {"words->clean.words": 9, "cleaned->count.words": 7, "path->load.path": 7}
+    assert change.tuned == ()
 
 
 def test_a_port_of_another_name_reads_the_edge_it_is_inserted_into() -> None:
@@ -177,7 +191,9 @@ def test_whose_place_is_taken_is_told_of_several_that_leave_a_stream() -> None:
     )
     assert changed(FLOW, [Drop("report"), Connect(other)]).handovers == (Handover("other", "words", "report", "words"),)
     assert changed(FLOW, Connect(other)).handovers == ()
-    chain = [Insert(CLEAN, "words->count.words"), Insert(other, "words->clean.words")]
+    chain: list[Edit] = [Insert(CLEAN, "words->count.words"), Insert(other, "words->clean.words")]
+    assert changed(FLOW, chain).handovers == (Handover("other", "words", "count", "words"),)
+    chain.append(Move("words->report.words", source="text"))
     assert changed(FLOW, chain).handovers == (Handover("other", "words", "count", "words"),)
     back = compare(changed(FLOW, insert[0]).after, FLOW)
     assert back.handovers == (Handover("count", "words", "clean", "words"),)
@@ -244,6 +260,14 @@ def test_a_swap_says_whether_the_state_stays_and_which_version_it_is() -> None:
     )
     same = changed(graph, Swap("sum", graph.node("sum"), fresh=True))
     assert (same.is_empty, same.swapped, same.fresh) == (False, ("sum",), ("sum",))
+
+
+def test_the_same_code_from_another_place_is_no_other_function() -> None:
+    """A cell that was run again, another process that counts its versions anew."""
+    one = by_port([worker("sum", "x", "y", version=3, code_version="a", source="In [3]", doc="adds")])
+    again = worker("sum", "x", "y", version=1, code_version="a", source="In [9]", doc="adds up")
+    assert becoming(one, [again]).is_empty
+    assert becoming(one, [worker("sum", "x", "y", version=1, code_version="b")]).swapped == ("sum",)
 
 
 def test_a_swap_with_other_ports_says_what_differs() -> None:
