@@ -226,14 +226,6 @@ class Watcher:
         if reason and self._subscribers:
             self._tell({"kind": "stale", "seconds": round(time.monotonic() - self._seen, 1), "reason": reason})
 
-    async def finish(self) -> None:
-        """The run is over for good: look a last time, tell everybody, and stop watching."""
-        try:
-            await self.look(everybody=True)
-        finally:
-            self._tell({"kind": "ended"})
-            self.close()
-
     async def _poll(self) -> None:
         with anyio.move_on_after(_FIRST_SECONDS):
             await self._until_over(True)

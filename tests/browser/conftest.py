@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib.util
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -127,7 +128,7 @@ def opened(
     open_ones: list[Notebook] = []
 
     def opens(*cells: str, **options: Any) -> Notebook:
-        name = f"{request.node.originalname}-{len(open_ones)}"
+        name = re.sub(r"\W+", "-", f"{request.node.name}-{len(open_ones)}")
         open_ones.append(Notebook(jupyter, lab, cells, name=name, **options))
         return open_ones[-1]
 

@@ -132,6 +132,7 @@ class Jupyter:
                 file.write_text(json.dumps(values), encoding="utf-8")
         config = {
             "IdentityProvider": {"token": ""},
+            "ServerApp": {"disable_check_xsrf": True},  # the tests end kernels by it
             "LabApp": {"expose_app_in_browser": True},
             "JupyterNotebookApp": {"expose_app_in_browser": True},
         }

@@ -66,7 +66,8 @@ def test_it_moves_while_a_cell_awaits_sleeps_or_computes(opened: Opens) -> None:
 
 def test_running_the_cell_again_leaves_one_poller(opened: Opens) -> None:
     """Of three views of one run in one cell the last is there, and the kernel sends to it alone; without it, to nobody."""
-    notebook = opened(PROCESSORS, START, "run.view()")
+    patience = "from datagraph.notebook import live\nlive.ALIVE_SECONDS = 2.5"  # the browser is heard every 2 s
+    notebook = opened(f"{PROCESSORS}\n{patience}", START, "run.view()")
     notebook.tab.js(COUNT)
     notebook.run(0, 1)
     for _ in range(3):

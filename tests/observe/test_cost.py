@@ -62,6 +62,17 @@ async def test_waiting_for_the_answer_costs_nothing() -> None:
     assert cost.seconds < 0.15
 
 
+async def test_being_held_up_by_others_costs_nothing() -> None:
+    """A cell that computes has the interpreter most of the time; that is its own doing, and the view goes on."""
+
+    async def held() -> None:
+        time.sleep(0.05)  # noqa: ASYNC251
+
+    cost = Cost()
+    await cost.of(held())
+    assert cost.seconds < 0.025
+
+
 async def test_however_costly_it_is_looked_at() -> None:
     """Once a second, so that nobody takes the view for stale."""
     cost = Cost()
