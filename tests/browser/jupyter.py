@@ -24,6 +24,8 @@ from datagraph.streams.server import Server
 ROOT = Path(__file__).parents[2]
 START_SECONDS = 60.0
 MARK = "DATAGRAPH_TEST_LAB"
+DISABLED = ("debugger", "extensionmanager", "lsp")
+"""Of JupyterLab's own extensions: they are slow, and complain when a kernel ends."""
 QUIET = {"@jupyterlab/apputils-extension": {"notification": {"fetchNews": "false", "checkForUpdates": False}}}
 
 
@@ -136,7 +138,10 @@ class Jupyter:
             "LabApp": {"expose_app_in_browser": True},
             "JupyterNotebookApp": {"expose_app_in_browser": True},
         }
-        (self.home / "config").mkdir()
+        (self.home / "config" / "labconfig").mkdir(parents=True)
+        without = {f"@jupyterlab/{name}-extension": True for name in DISABLED}
+        page = self.home / "config" / "labconfig" / "page_config.json"
+        page.write_text(json.dumps({"disabledExtensions": without}), encoding="utf-8")
         (self.home / "config" / "jupyter_server_config.json").write_text(json.dumps(config), encoding="utf-8")
 
     def _wait(self) -> None:
