@@ -124,6 +124,7 @@ def test_both_themes_can_be_read(opened: Opens, pictures: Path, size: str, code:
             assert min(contrasts) > 4.5, f"{theme}: {contrasts}"
             fill = "(light) => getComputedStyle(document.querySelector('.dgv-card .card')).fill"
             cards[theme] = notebook.tab.js(fill)
+            notebook.tab.go(notebook.page.mouse.move(0, 0))
             notebook.tab.picture(pictures / f"{size}-{theme.split()[1].lower()}.png", view.box.first)
     finally:
         notebook.tab.js(THEME, "JupyterLab Light")
