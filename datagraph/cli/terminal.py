@@ -9,7 +9,7 @@ from rich.console import Console, Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from ..drawing.style import level, number, percent, seconds, short
+from ..drawing.style import SOON_FROM, level, number, percent, seconds, short
 from ..events.snapshot import EdgeState, NodeState, Snapshot
 from ..graph.model import INPUT_PREFIX, OUTPUT_PREFIX
 from ..graph.text import clean
@@ -160,8 +160,9 @@ def _fill(edge: EdgeState) -> Text:
 def _soon(edge: EdgeState) -> str:
     if edge.waiting == "closed" or not edge.lag:
         return ""
-    if edge.seconds_to_full is not None and edge.fill < 1:
-        return f"full in {seconds(edge.seconds_to_full)}"
-    if edge.seconds_to_drained is not None:
-        return f"empty in {seconds(edge.seconds_to_drained)}"
+    full, empty = edge.seconds_to_full or 0.0, edge.seconds_to_drained or 0.0
+    if full >= SOON_FROM and edge.fill < 1:
+        return f"full in {seconds(full)}"
+    if empty >= SOON_FROM:
+        return f"empty in {seconds(empty)}"
     return "full" if edge.fill >= 1 else ""

@@ -7,7 +7,7 @@ from ..graph.model import Edge, Graph, Node
 from ..graph.text import clean, facts, signature
 from .geometry import Box, Size
 from .marks import band, escape, mark, rect, stripes, text
-from .style import fit, level, number, percent, seconds, short, text_width
+from .style import SOON_FROM, fit, level, number, percent, seconds, short, text_width
 
 _WIDEST = 230.0
 _PAD = 11.0
@@ -224,10 +224,11 @@ def _state_rows(edge: Edge, state: EdgeState) -> list[tuple[str, str]]:
     else:
         held = (f"{number(state.lag)} of {number(state.capacity)}", percent(state.fill))
     soon = ""
-    if state.lag and state.seconds_to_full is not None and state.fill < 1:
-        soon = f"full in {seconds(state.seconds_to_full)}"
-    elif state.lag and state.seconds_to_drained is not None:
-        soon = f"empty in {seconds(state.seconds_to_drained)}"
+    full, empty = state.seconds_to_full or 0.0, state.seconds_to_drained or 0.0
+    if state.lag and full >= SOON_FROM and state.fill < 1:
+        soon = f"full in {seconds(full)}"
+    elif state.lag and empty >= SOON_FROM:
+        soon = f"empty in {seconds(empty)}"
     return [name, held, (f"{number(state.written)} written", soon)]
 
 

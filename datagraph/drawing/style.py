@@ -10,6 +10,8 @@ Level = Literal["calm", "busy", "full"]
 
 AMBER_FROM = 0.60
 RED_FROM = 0.85
+SOON_FROM = 0.5
+"""Seconds: an edge that is full or empty sooner is so before it could be read."""
 
 LIGHT = {
     "page": "#ffffff",

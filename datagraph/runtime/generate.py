@@ -20,11 +20,12 @@ from ..streams.records import Advance
 from ..streams.text import short
 from .emit import put
 from .halting import Halted, HaltedInThread
+from .home import Post, poster
 from .io import IO, Reader, not_seen
 from .node import Node
 from .outlet import FRAME_BYTES, GATHER, Mark, Outlet, merge
 from .port import Port
-from .threads import in_loop, in_thread, poster
+from .threads import in_loop, in_thread
 from .values import IOVal, Many
 
 _NAMED = {IOVal, Many}
@@ -90,7 +91,7 @@ class StreamNode(Node):
         self._given_at = 0.0
         self._given = 0
         self._seen: dict[str, Any] = {}
-        self._post: Callable[[Callable[[], Any]], None]
+        self._post: Post
 
     async def drive(self, stack: AsyncExitStack) -> None:
         self._reset()

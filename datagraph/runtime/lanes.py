@@ -22,12 +22,12 @@ from ..streams.text import short
 from .emit import spread
 from .failure import Failure, GivenUp
 from .generate import find_outlet
+from .home import Post, poster
 from .io import wait_any
 from .node import Node
 from .outlet import GATHER, Mark
 from .port import Port
 from .slots import Slot
-from .threads import poster
 
 POSITION: ContextVar[str] = ContextVar("datagraph_position", default="")
 _GRAIN_SECONDS = 0.01
@@ -48,7 +48,7 @@ class ValueNode(Node):
         self._letters: list[Any] = []
         self._restored: list[tuple[str, int, int]] = []
         self._call: Callable[..., Any]
-        self._post: Callable[[Callable[[], Any]], None]
+        self._post: Post
         work = self.work
         self._at_work: Callable[..., Any] = self.clock.working if work.concurrency > 1 else nullcontext
         self._many = work.flavour in {"asyncgen", "generator"}

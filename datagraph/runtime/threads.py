@@ -38,18 +38,6 @@ def in_loop(function: Callable[..., Awaitable[R]], *args: Any) -> R:
     return anyio.from_thread.run(_unless_cancelled, function, args)
 
 
-def poster() -> Callable[[Callable[[], Any]], None]:
-    """What has a plain function called soon in the loop that this is called in, from any thread, waiting for nothing."""
-    if current_backend() == "asyncio":
-        import asyncio
-
-        loop = asyncio.get_running_loop()
-        return lambda function: loop.call_soon_threadsafe(function) and None
-    import trio
-
-    return trio.lowlevel.current_trio_token().run_sync_soon
-
-
 async def _unless_cancelled(function: Callable[..., Awaitable[R]], args: tuple[Any, ...]) -> R:
     if anyio.current_effective_deadline() == -inf:
         await anyio.lowlevel.checkpoint()

@@ -196,6 +196,14 @@ def test_an_edge_says_what_will_come_of_it(change: dict[str, Any], said: str) ->
     assert said in words(svg(FLOW, snapshot_of(FLOW, edges={edge.name: edge})))
 
 
+def test_an_edge_that_is_full_at_once_does_not_say_so() -> None:
+    """A moment that is over before it could be read is no news; at the brim it would flicker."""
+    edge = EdgeState(
+        "text->words.text", "text", "text", "words", lag=199, capacity=200, fill=0.99, seconds_to_full=0.04
+    )
+    assert "full in" not in words(svg(FLOW, snapshot_of(FLOW, edges={edge.name: edge})))
+
+
 def test_a_snapshot_that_knows_nothing_yet_can_be_drawn() -> None:
     """A run that has just begun has no states."""
     assert "waiting" in words(svg(FLOW, Snapshot("r1", "", 0.0)))

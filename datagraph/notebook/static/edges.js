@@ -109,10 +109,12 @@ function drawPlate(view, edge, row) {
   say(edge.soon, soonOf(view, row));
 }
 
+const SOON_FROM = 0.5; // seconds: what comes sooner is there before it could be read, and would flicker
+
 function soonOf(view, row) {
   const E = view.E;
   if (!row[E.lag]) return "";
-  const near = (value) => value !== null && value !== undefined && value < 360_000;
+  const near = (value) => typeof value === "number" && value >= SOON_FROM && value < 360_000;
   if (near(row[E.seconds_to_full]) && row[E.fill] < 1) return `full in ${seconds(row[E.seconds_to_full])}`;
   return near(row[E.seconds_to_drained]) ? `empty in ${seconds(row[E.seconds_to_drained])}` : "";
 }
