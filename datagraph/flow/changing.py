@@ -14,17 +14,16 @@ from ..graph.change import Change, compare
 from ..graph.edit import Connect, Edit, Insert, Swap, edits_of, node_of
 from ..graph.model import Graph, Node, Port
 from ..graph.rewiring import becoming, changed
-from ..graph.tuning import TUNED
 from ..runtime.rewire import Moved, Orders
 from ..runtime.types import compatible, type_text
 from ..runtime.work import Work
 from ..streams.records import Rewired
 from .compile import KEEP, KEEP_RESULTS, room_of, specify
-from .processor import Processor
 
 if TYPE_CHECKING:
     from .flow import Flow
     from .local import LocalRun
+    from .processor import Processor
 
 What = Edit | Sequence[Edit]
 _AT_ONCE = frozenset({"capacity", "rate"})
@@ -100,9 +99,11 @@ class Changes:
 
     def _checked(self, change: Change, functions: Mapping[str, Processor]) -> Change:
         problems = list(change.problems)
-        for node in change.after.processors():
-            if node.name not in functions or not functions[node.name].bound:
-                problems.append(f"the function of `{node.name}` is not known in this process: define its processor here")
+        problems += [
+            f"the function of `{node.name}` is not known in this process: define its processor here"
+            for node in change.after.processors()
+            if node.name not in functions or not functions[node.name].bound
+        ]
         for name in change.swapped:
             problems += self._unfit(name, functions, fresh=name in change.fresh)
         for each in change.tuned:
@@ -115,10 +116,8 @@ class Changes:
         if old is None or new is None or fresh:
             return []
         if _in_locals(old):
-            return [
-                f"`{name}` keeps its state in its locals, which no other function can be given: say fresh=True to "
-                f"start without it, or keep it in ctx.state (state='context')"
-            ]
+            why = f"`{name}` keeps its state in its locals, which no other function can be given"
+            return [f"{why}: say fresh=True to start without it, or keep it in ctx.state (state='context')"]
         if old.state == "context" and new.state != "context":
             return [f"`{name}` has state, and its new function takes none (state={new.state!r}): say fresh=True"]
         return []
@@ -250,8 +249,9 @@ def _named(what: Any) -> dict[str, Processor]:
         return {processor.name: processor for processor in flow}
     found: dict[str, Processor] = {}
     for edit in edits_of(what):
-        if isinstance(edit, Swap | Insert | Connect) and isinstance(edit.by, Processor):
-            found[edit.node if isinstance(edit, Swap) else node_of(edit.by).name] = edit.by
+        if isinstance(edit, Swap | Insert | Connect) and not isinstance(edit.by, Node):
+            by: Any = edit.by  # what describes itself and is no node is a processor
+            found[edit.node if isinstance(edit, Swap) else node_of(by).name] = by
     return found
 
 

@@ -6,7 +6,6 @@ from collections.abc import AsyncIterable, Mapping
 from typing import TYPE_CHECKING, Any
 
 from ..exceptions import RunExistsError
-from ..graph.model import Graph
 from ..runtime.cell import teller
 from ..runtime.inject import Overrides
 from ..runtime.values import OPEN

@@ -15,7 +15,6 @@ from anyio.abc import TaskGroup
 from ..exceptions import DatagraphError, StoreConfigError, StoreLostError
 from ..executors.base import Executor
 from ..executors.local import LocalExecutor
-from ..graph.model import Graph
 from ..runtime.bridge import Backend, RuntimeThread, current_backend
 from ..streams.address import Address
 from ..streams.codec import Codec

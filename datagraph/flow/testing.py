@@ -53,7 +53,9 @@ async def _run(
     from ..executors.local import LocalExecutor
 
     async with MemoryStore() as store:
-        spec = specify("test", "test", graph, {processor.name: processor}, keep=-1, keep_results=-1, paused=False, meta={})
+        spec = specify(
+            "test", "test", graph, {processor.name: processor}, keep=-1, keep_results=-1, paused=False, meta={}
+        )
         await store.create(spec)
         local = LocalRun(thread, store, await store.find("test"))
         local.work_on(

@@ -119,7 +119,9 @@ def _reader(edge: Edge, stream: StreamRecord) -> ReaderRecord | None:
     if plain is not None and plain.until is None:
         return plain
     start = f"{edge.target_port}#"
-    later = [(int(p[len(start) :]), r) for (n, p), r in stream.readers.items() if n == edge.target and p.startswith(start)]
+    later = [
+        (int(p[len(start) :]), r) for (n, p), r in stream.readers.items() if n == edge.target and p.startswith(start)
+    ]
     return max(later, key=lambda one: one[0])[1] if later else plain
 
 

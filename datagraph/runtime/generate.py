@@ -69,7 +69,7 @@ async def pour(values: Iterable[Any], outlet: Outlet, pressed: Pressed, most: in
 def pump_in_thread(
     items: Any, only: Outlet | None, find: Callable[[Any], Outlet], pressed: Pressed, told: Callable[[Outlet], bool]
 ) -> None:
-    """The same for a plain generator, in a worker thread; it waits for the loop only where it is not enough to tell it."""
+    """The same for a plain generator, in a worker thread, which waits for the loop only where telling is not enough."""
     for item in items:
         outlet = only if only is not None and item.__class__ not in _NAMED else find(item)
         put(item, outlet)
@@ -109,7 +109,6 @@ class StreamNode(Node):
             async with aclosing(call(*streams)) as items:
                 await pump(items, only, self._find, self._pressed)
         elif flavour == "generator":
-
             self._post = poster()
 
             def work() -> None:

@@ -7,5 +7,5 @@ class Halted(BaseException):
     """Raised in a function that reads streams, where it asks for the next value: it is left there."""
 
 
-class HaltedInThread(Exception):  # noqa: N818 - no error; nothing else passes from a loop to a thread
+class HaltedInThread(Exception):
     """The same in a plain function, which runs in a thread."""

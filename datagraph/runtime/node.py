@@ -372,7 +372,7 @@ class Node:
         self.session.signals.set(f"turn:{self.name}")
 
     def redo(self) -> bool:
-        """Leave the function at once; what it has in hand is done again by whoever follows. False where that cannot be."""
+        """Leave the function at once; whoever follows does again what it has in hand. False where that cannot be."""
         if not self.work.resumes or any(outlet.count or outlet.skip for outlet in self.outlets):
             return False
         self.restart()

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from ..streams.store import Session
 
 _PATIENCE = 0.5
-"""Seconds that a node may take to come to a safe point by itself, before what it has in hand is left to be done again."""
+"""Seconds that a node may take to come to a safe point, before what it has in hand is left to be done again."""
 
 
 _PATIENCE_WITH_THE_DROPPED = 3.0
@@ -46,9 +46,10 @@ class Orders:
     """A change as the runtime carries it out.
 
     `spec` is the run as it is afterwards, its nodes' inputs named by port; `moved` the ports of nodes that stay which
-    read another stream; `handovers` says who begins where whom was cut, both by (node, port); `added` and `replaced` the works of new nodes and of those that begin anew (another function,
-    other options); `seeks` where ports go on in their own stream: (node, port, position). `capacities` are by (node,
-    port), in values and bytes, None where nothing holds the writer back.
+    read another stream; `handovers` says who begins where whom was cut, both by (node, port); `added` and `replaced`
+    are the works of new nodes and of those that begin anew (another function, other options); `seeks` says where ports
+    go on in their own stream: (node, port, position). `capacities` are by (node, port), in values and bytes, None
+    where nothing holds the writer back.
     """
 
     version: int
@@ -338,4 +339,3 @@ class Change:
                 port.ended = port.ended and port.stream not in opened
         for node in stage.nodes:
             node.nudge()
-
