@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import pickle
 from abc import ABC, abstractmethod
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from functools import partial
 from typing import Any
 
@@ -34,12 +33,18 @@ class AbstractCommunicator(ABC):
 
 
 class ThreadCommunicator(AbstractCommunicator):
-    """Tasks are done in threads of this process; a thread that is given up cannot be stopped, and ends by itself."""
+    """Tasks are done in threads of this process: a script can be killed, a function cannot be stopped, and goes on."""
 
     async def perform(self, task: AbstractTask) -> Done:
         """Have it done."""
-        with within(task, "its thread cannot be stopped, and goes on by itself"):
-            return await anyio.to_thread.run_sync(perform, task, abandon_on_cancel=True)
+        ended = False
+        with anyio.move_on_after(task.timeout):
+            try:
+                return await anyio.to_thread.run_sync(perform, task, abandon_on_cancel=True)
+            except anyio.get_cancelled_exc_class():
+                ended = task._end()
+                raise
+        raise _late(task, "its script was killed" if ended else "its thread cannot be stopped, and goes on by itself")
 
 
 class ProcessCommunicator(AbstractCommunicator):
@@ -64,9 +69,11 @@ class ProcessCommunicator(AbstractCommunicator):
         ended = False
         try:
             await wait_for(executor.submit(ready))  # it is there; what it takes to begin is not the task's time
-            with within(task, "its process was killed"):
+            with anyio.move_on_after(task.timeout):
                 answer = await wait_for(executor.submit(perform_packed, data))
-            ended = True
+                ended = True
+            if not ended:
+                raise _late(task, "its process was killed")
         except _broken() as error:
             text = str(error).partition("\n")[0]
             raise WorkerLostError(f"the process that did {task.identifier!r} died: {text}") from None
@@ -95,13 +102,8 @@ class ProcessCommunicator(AbstractCommunicator):
         return loky.ProcessPoolExecutor(**self._settings)
 
 
-@contextmanager
-def within(task: AbstractTask, otherwise: str) -> Iterator[None]:
-    """TimeoutError, with what is done then, where the block takes longer than the task may."""
-    with anyio.move_on_after(task.timeout) as scope:
-        yield
-    if scope.cancelled_caught:
-        raise TimeoutError(f"it took longer than {task.timeout:g} s; {otherwise}")
+def _late(task: AbstractTask, otherwise: str) -> TimeoutError:
+    return TimeoutError(f"it took longer than {task.timeout:g} s; {otherwise}")
 
 
 def _broken() -> type[Exception]:

@@ -8,7 +8,7 @@ import os
 import weakref
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 
-from ..exceptions import TaskError
+from ..exceptions import CodecError, TaskError
 from ..runtime.files import Staging, content
 from ..runtime.fingerprint import fingerprint
 from .datum import AbstractDatum, MemoryDatum
@@ -156,7 +156,10 @@ class Judge:
     ) -> tuple[list[str], list[str]]:
         """Why it has to run, and which of its values were in memory and are gone."""
         if task not in self._functions:
-            self._functions[task] = parts(task)
+            try:
+                self._functions[task] = parts(task)
+            except CodecError as error:
+                raise CodecError(f"the task {task.identifier!r}: {error}") from None
         failure = self._records[task].failure(self._key(task))
         reasons = ["it was forced"] if task.identifier in self._force else []
         reasons += differences(record, failure, inputs, self._functions[task])

@@ -54,6 +54,7 @@ class ScriptTask(AbstractTask):
         if not isinstance(script, str) or not script.strip():
             raise ValueError(f"the script of {identifier!r} is text; got {short(script)}")
         self.script = script
+        self._pid: int | None = None
         super().__init__(identifier, inputs, outputs, dependencies, resources, **options)
         both = sorted(set(self.inputs) & set(self.outputs))
         if both:
@@ -93,6 +94,7 @@ class ScriptTask(AbstractTask):
             start_new_session=True,  # so that it can be ended with all that it starts
         )
         with process:
+            self._pid = process.pid
             _running.add(process.pid)
             try:
                 out, said = process.communicate()
@@ -100,6 +102,7 @@ class ScriptTask(AbstractTask):
                 _kill(process.pid)
                 raise
             finally:
+                self._pid = None
                 _running.discard(process.pid)
         print(out, end="")  # noqa: T201 - it goes to the log of the task
         if process.returncode:
@@ -111,6 +114,12 @@ class ScriptTask(AbstractTask):
                 tail,
             )
         print(said, end="")  # noqa: T201
+
+    def _end(self) -> bool:
+        pid = self._pid
+        if pid is not None:
+            _kill(pid)
+        return pid is not None
 
     def _quickhash(self) -> Mapping[str, Any]:
         return {"script": self.script}

@@ -98,6 +98,10 @@ class AbstractTask(ABC):
         """The inputs as `_run_logic` takes them."""
         return {name: converter_registry.convert(datum, self.input_form) for name, datum in self.inputs.items()}
 
+    def _end(self) -> bool:
+        """End `_run_logic`, which is at work in another thread; whether that is possible."""
+        return False
+
     def _interrupt_cleanup(self) -> None:  # noqa: B027 - most leave nothing behind
         """Called when it was interrupted."""
 

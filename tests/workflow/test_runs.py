@@ -17,6 +17,7 @@ import anyio.to_thread
 import pytest
 
 from datagraph import (
+    CodecError,
     CyclicFlowError,
     DuplicateIOError,
     DuplicateProcessorError,
@@ -174,15 +175,27 @@ def test_worker_that_dies_is_an_error_and_takes_nothing_with_it() -> None:
     assert alive["out"].pointer == 1
 
 
-def test_timeout_kills_the_process(here: Path) -> None:
+@pytest.mark.parametrize("where", ["process", "thread"])
+def test_timeout_kills_the_script(here: Path, where: Any) -> None:
     """A script that takes too long is killed with all that it started, and its output does not appear."""
-    slow = ScriptTask("slow", "echo $$ > pid; sleep 60; echo late > {out}", outputs={"out": "o"}, timeout=2)
+    script = "echo $$ > pid; sleep 60; echo late > {out}"
+    slow = ScriptTask("slow", script, outputs={"out": "o"}, timeout=2, where=where)
     with pytest.raises(RunFailedError) as caught:
         WorkflowManager(slow).run()
     (error,) = caught.value.exceptions
     assert (type(error), "it took longer than 2 s" in str(error)) == (TimeoutError, True)
     assert _gone(int((here / "pid").read_text()))
     assert sorted(each.name for each in here.iterdir()) == [".datagraph", "pid"]
+
+
+def test_timeout_of_a_function_in_a_thread_is_honest() -> None:
+    """The task fails in time, and the error says that its thread goes on."""
+    gate = threading.Event()
+    slow = task("slow", lambda: gate.wait(20), timeout=0.05, version=1)
+    with pytest.raises(RunFailedError) as caught:
+        WorkflowManager(slow).run()
+    gate.set()
+    assert "cannot be stopped" in str(caught.value.exceptions[0])
 
 
 def _gone(pid: int) -> bool:
@@ -400,6 +413,13 @@ def test_value_that_cannot_travel_says_so() -> None:
     with pytest.raises(RunFailedError) as caught:
         WorkflowManager(bad).run()
     assert "where='thread'" in str(caught.value.exceptions[0])
+
+
+def test_function_that_cannot_be_compared_names_its_task() -> None:
+    """One that closes over a lock: the error says which task, and that `version=` is the way out."""
+    lock = threading.Lock()
+    with pytest.raises(CodecError, match=r"the task 't': .*give the task a version="):
+        WorkflowManager(task("t", lambda: lock.locked())).explain()
 
 
 def test_given_value_is_what_a_task_takes() -> None:
