@@ -159,6 +159,18 @@ def _significant(value: float) -> float:
     return round(value, 2 - floor(log10(abs(value)))) if value else 0.0
 
 
+class _Columns:
+    """Where the rows of some names come from when they are put in the order of others."""
+
+    def __init__(self, before: Sequence[str], after: Sequence[str]) -> None:
+        places = {name: i for i, name in enumerate(before)}
+        self._places = [places.get(name) for name in after]
+
+    def moved(self, rows: Sequence[Any], others: Sequence[Any]) -> list[Any]:
+        """The rows in the new order; those that were not there are as in `others`."""
+        return [other if i is None else rows[i] for i, other in zip(self._places, others, strict=True)]
+
+
 class Journal:
     """The ticks of one run, oldest first, bounded: at most `most` of them and `most_bytes` of JSON.
 
@@ -216,6 +228,23 @@ class Journal:
         self._size += len(data)
         while len(self) > 4 and (len(self) > self._most or self._size > self._most_bytes):
             self._make_room()
+
+    def rewire(self, graph: Graph) -> None:
+        """Go on with another graph of the same run: what was recorded of what both have stays, found by its name."""
+        nodes = _Columns([node.name for node in self.graph], [node.name for node in graph])
+        edges = _Columns([edge.name for edge in self.graph.edges], [edge.name for edge in graph.edges])
+        nothing = pack(Snapshot(self.run, self.name, 0.0), graph)
+
+        def rewired(data: bytes) -> bytes:
+            tick = decode(data)
+            return encode(
+                {**tick, "n": nodes.moved(tick["n"], nothing["n"]), "e": edges.moved(tick["e"], nothing["e"])}
+            )
+
+        self._even = [(at, rewired(data)) for at, data in self._even]
+        self._recent = deque((at, rewired(data)) for at, data in self._recent)
+        self._size = sum(len(data) for _, data in chain(self._even, self._recent))
+        self.graph = graph
 
     def _make_room(self) -> None:
         """Move the oldest of the recent ones to the even ones, or drop it; halve these where they are as many."""
