@@ -113,6 +113,8 @@ class LiveView(anywidget.AnyWidget):
                 return
             self._journal = watcher.journal
             self._subscription = watcher.subscribe(self._told, MOST_HZ if self._is_looked_at() else 0.0)
+        if not self._fits():  # it was changed since `show`
+            await self._redraw(subject)
         if self._is_looked_at():
             self._greet()
         if watcher.snapshot is not None and watcher.snapshot.status != "running":
@@ -129,7 +131,9 @@ class LiveView(anywidget.AnyWidget):
             self._end()
             return
         if message["kind"] == "graph":
-            self._draw_anew()
+            subject = self._subject
+            if subject is not None:
+                subject.spawn(self._redraw, subject)
             return
         if message["kind"] == "tick" and not self._fits():
             return
@@ -146,11 +150,6 @@ class LiveView(anywidget.AnyWidget):
     def _fits(self) -> bool:
         """Whether what is drawn is the graph whose ticks come; else it is just being drawn anew."""
         return self._journal is None or self._journal.graph == self._graph
-
-    def _draw_anew(self) -> None:
-        subject = self._subject
-        if subject is not None:
-            subject.spawn(self._redraw, subject)
 
     async def _redraw(self, subject: Subject) -> None:
         """The run's graph is another one now: draw it, in a thread, then show it and what is so at this moment."""

@@ -14,7 +14,7 @@ function makeChange(view) {
   const undo = button("Undo", "Take this change back", () => undoChange(view));
   const cancel = button("Cancel", "Change nothing (Escape)", () => closeChange(view));
   const head = html("div", { class: "dgv-change-head" }, state, html("span", { class: "dgv-buttons" }, apply, undo, copy, less, cancel));
-  const panel = html("section", { class: "dgv-change", role: "dialog", "aria-label": "Change", tabindex: -1, hidden: true, "data-lm-suppress-shortcuts": "true" }, head, form, lines, problems);
+  const panel = html("section", { class: "dgv-change", role: "dialog", "aria-label": "Change", tabindex: -1, hidden: true, "data-lm-suppress-shortcuts": "true" }, head, html("div", { class: "dgv-change-body" }, form, html("div", { class: "dgv-change-said" }, lines, problems)));
   panel.addEventListener("keydown", (event) => {
     if (event.key === "Escape") {
       event.preventDefault();
@@ -68,7 +68,7 @@ function sayChange(view, state, lines, problems, ready = false) {
   put(change.undo, "hidden", change.asks || !change.undoable);
   flag(change.panel, "dgv-refused", problems.length > 0);
   const lost = held && (document.activeElement === document.body || document.activeElement === change.panel || document.activeElement?.hidden || document.activeElement?.disabled);
-  if (lost) focusBack(ready && change.asks ? change.apply : change.undoable && !change.asks ? change.undo : change.panel);
+  if (lost) focusBack(!change.asks ? change.cancel : ready ? change.apply : change.panel);
 }
 
 function sayList(list, texts) {
@@ -89,7 +89,7 @@ function plan(view) {
   change.code = "";
   if (!edits.length) return sayChange(view, "Nothing is changed yet.", [], []);
   ghost(view, edits);
-  put(change.apply, "disabled", true);
+  disable(change, change.apply);
   if (!change.lines.childElementCount && !change.problems.childElementCount) sayChange(view, "Looking what it would do …", [], []);
   ask(view, { kind: "plan", edits }).then(
     ({ lines = [], problems = [], code = "" }) => {
@@ -115,11 +115,17 @@ function dropLast(view) {
 function apply(view) {
   const { change } = view;
   const turn = ++change.turn;
-  put(change.apply, "disabled", true);
+  disable(change, change.apply);
   ask(view, { kind: "change", edits: allEdits(change) }).then(
     ({ lines = [], ms = 0, code = "" }) => { if (turn === change.turn) done(view, `Applied in ${milliseconds(ms)}.`, lines, code, true); },
     (error) => { if (turn === change.turn) sayChange(view, "Nothing was changed:", [], [error.message], true); },
   );
+}
+
+// A button that cannot be pressed now does not keep the focus: the panel does.
+function disable({ panel }, place) {
+  if (document.activeElement === place) panel.focus({ preventScroll: true });
+  put(place, "disabled", true);
 }
 
 const milliseconds = (ms) => (ms < 1000 ? `${Number(ms).toFixed(ms < 10 ? 1 : 0)} ms` : seconds(ms / 1000));
@@ -127,7 +133,7 @@ const milliseconds = (ms) => (ms < 1000 ? `${Number(ms).toFixed(ms < 10 ? 1 : 0)
 function undoChange(view) {
   const { change } = view;
   const turn = ++change.turn;
-  put(change.undo, "disabled", true);
+  disable(change, change.undo);
   ask(view, { kind: "undo" }).then(
     ({ lines = [], ms = 0 }) => { if (turn === change.turn) done(view, `Undone in ${milliseconds(ms)}.`, lines, "", false); },
     (error) => { if (turn === change.turn) report(view, [], [error.message]); },

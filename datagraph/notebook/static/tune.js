@@ -5,9 +5,9 @@ const KNOBS = [
   { name: "concurrency", label: "Concurrency", least: 1, most: 16, unit: "at once" },
   { name: "workers", label: "Workers", least: 1, most: 8, unit: "copies" },
   { name: "capacity", label: "Capacity", least: 1, most: 100_000, log: true, unit: "values may wait" },
-  { name: "rate", label: "Rate", least: 0.1, most: 100_000, log: true, open: true, unit: "attempts a second" },
+  { name: "rate", label: "Rate", least: 0.1, most: 100_000, log: true, open: true, unit: "attempts/s" },
   { name: "retries", label: "Retries", least: 0, most: 10, unit: "more attempts" },
-  { name: "timeout", label: "Timeout", least: 0.1, most: 3600, log: true, open: true, unit: "seconds an attempt" },
+  { name: "timeout", label: "Timeout", least: 0.1, most: 3600, log: true, open: true, unit: "s an attempt" },
 ];
 const ON_ERROR = ["fail", "dead_letter", "skip", "pause"];
 
