@@ -19,7 +19,7 @@ function makeChange(view) {
     if (event.key === "Escape") {
       event.preventDefault();
       closeChange(view);
-    } else if (event.key === "Enter" && event.target.tagName === "INPUT" && !apply.disabled) apply.click();
+    } else if (event.key === "Enter" && !event.shiftKey && !event.ctrlKey && event.target.tagName === "INPUT" && !apply.disabled) apply.click();
     event.stopPropagation();
   });
   view.change = { panel, state, lines, problems, form, apply, undo, copy, less, cancel, edits: [], tuned: null, code: "", turn: 0, timer: 0, primary: null, back: "", asks: false };
@@ -95,7 +95,8 @@ function plan(view) {
     ({ lines = [], problems = [], code = "" }) => {
       if (turn !== change.turn) return;
       change.code = code;
-      const state = problems.length ? "This cannot be done:" : lines.length ? "This would change:" : "This changes nothing.";
+      const what = change.tuned && edits.length === 1 ? `Tuning \`${clean(change.tuned.node, 80)}\`` : "This";
+      const state = problems.length ? `${what} cannot be done:` : lines.length ? `${what} would change:` : `${what} changes nothing.`;
       sayChange(view, state, problems.length ? [] : lines, problems, !problems.length && lines.length > 0);
     },
     (error) => { if (turn === change.turn) sayChange(view, "This cannot be done:", [], [error.message]); },
@@ -104,6 +105,7 @@ function plan(view) {
 
 function planSoon(view) {
   clearTimeout(view.change.timer);
+  disable(view.change, view.change.apply);
   view.change.timer = setTimeout(() => plan(view), PLAN_AFTER);
 }
 
