@@ -159,18 +159,6 @@ def _significant(value: float) -> float:
     return round(value, 2 - floor(log10(abs(value)))) if value else 0.0
 
 
-class _Columns:
-    """Where the rows of some names come from when they are put in the order of others."""
-
-    def __init__(self, before: Sequence[str], after: Sequence[str]) -> None:
-        places = {name: i for i, name in enumerate(before)}
-        self._places = [places.get(name) for name in after]
-
-    def moved(self, rows: Sequence[Any], others: Sequence[Any]) -> list[Any]:
-        """The rows in the new order; those that were not there are as in `others`."""
-        return [other if i is None else rows[i] for i, other in zip(self._places, others, strict=True)]
-
-
 class Journal:
     """The ticks of one run, oldest first, bounded: at most `most` of them and `most_bytes` of JSON.
 
@@ -192,6 +180,7 @@ class Journal:
         self._recent: deque[tuple[float, bytes]] = deque()
         self._gap = 0.0
         self._size = 0
+        self._earlier: list[tuple[float, Graph]] = []
 
     def __len__(self) -> int:
         return len(self._even) + len(self._recent)
@@ -204,12 +193,34 @@ class Journal:
         """Bytes of JSON that are kept."""
         return self._size
 
+    def rewire(self, graph: Graph) -> None:
+        """The run has another graph from now on; what was seen before is kept as far as names are the same."""
+        if self._recent:
+            self._earlier.append((self._recent[-1][0], self.graph))
+        self.graph = graph
+
+    def _bring_up(self) -> None:
+        """Pack what was packed by an earlier graph again, when somebody asks for it."""
+        earlier, self._earlier = self._earlier, []
+        if not earlier:
+            return
+
+        def again(entry: tuple[float, bytes]) -> tuple[float, bytes]:
+            old = next((graph for until, graph in earlier if entry[0] <= until), None)
+            return entry if old is None else (entry[0], encode(pack(unpack(decode(entry[1]), old), self.graph)))
+
+        self._even = [again(entry) for entry in self._even]
+        self._recent = deque(again(entry) for entry in self._recent)
+        self._size = sum(len(data) for _, data in chain(self._even, self._recent))
+
     def texts(self) -> list[bytes]:
         """The ticks as JSON, oldest first."""
+        self._bring_up()
         return [data for _, data in chain(self._even, self._recent)]
 
     def last(self) -> bytes | None:
         """The last tick as JSON."""
+        self._bring_up()
         return self._recent[-1][1] if self._recent else None
 
     def record(self, snapshot: Snapshot) -> bytes:
@@ -228,23 +239,6 @@ class Journal:
         self._size += len(data)
         while len(self) > 4 and (len(self) > self._most or self._size > self._most_bytes):
             self._make_room()
-
-    def rewire(self, graph: Graph) -> None:
-        """Go on with another graph of the same run: what was recorded of what both have stays, found by its name."""
-        nodes = _Columns([node.name for node in self.graph], [node.name for node in graph])
-        edges = _Columns([edge.name for edge in self.graph.edges], [edge.name for edge in graph.edges])
-        nothing = pack(Snapshot(self.run, self.name, 0.0), graph)
-
-        def rewired(data: bytes) -> bytes:
-            tick = decode(data)
-            return encode(
-                {**tick, "n": nodes.moved(tick["n"], nothing["n"]), "e": edges.moved(tick["e"], nothing["e"])}
-            )
-
-        self._even = [(at, rewired(data)) for at, data in self._even]
-        self._recent = deque((at, rewired(data)) for at, data in self._recent)
-        self._size = sum(len(data) for _, data in chain(self._even, self._recent))
-        self.graph = graph
 
     def _make_room(self) -> None:
         """Move the oldest of the recent ones to the even ones, or drop it; halve these where they are as many."""

@@ -88,7 +88,7 @@ async def answer(subject: Subject, content: Message) -> Message:
 
 
 def knobs(graph: Graph, node: str) -> Message:
-    """What of a processor can be turned while it runs, each with what it is now; and the names of its settings."""
+    """What of a processor can be turned while it runs, with what it is; own settings with what they were tuned to."""
     found = next((each for each in graph.processors() if each.name == node), None)
     if found is None:
         names = [each.name for each in graph.processors()]
@@ -96,8 +96,9 @@ def knobs(graph: Graph, node: str) -> Message:
     values = {name: found.attrs.get(name) for name in _KNOBS}
     capacities = [edge.capacity for edge in graph.into(node)]
     values["capacity"] = next((each for each in capacities if each is not None), None)
-    names = found.attrs.get("settings") or []
-    return {"node": node, "knobs": {name: _plain(value) for name, value in values.items()}, "settings": _texts(names)}
+    given = found.attrs.get("given") or {}
+    settings = {name: given.get(name) for name in list(found.attrs.get("settings") or ())[:MOST_LINES]}
+    return {"node": node, "knobs": _plain(values), "settings": _plain(settings)}
 
 
 def _edits(content: Message) -> Edits:
@@ -148,5 +149,6 @@ def _texts(values: Iterable[object], limit: int = lens.MOST_CELL) -> list[str]:
     return [clean(str(value), limit) for value in list(values)[:MOST_LINES]]
 
 
-def _plain(value: object) -> object:
-    return value if value is None or isinstance(value, bool | int | float | str) else lens.cell(value)
+def _plain(values: Mapping[str, Any]) -> dict[str, Any]:
+    """As JSON has them; of what it has not, the text."""
+    return {k: v if v is None or isinstance(v, bool | int | float | str) else lens.cell(v) for k, v in values.items()}

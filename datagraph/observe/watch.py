@@ -20,7 +20,7 @@ from ..graph.model import Graph
 R = TypeVar("R")
 Message = dict[str, Any]
 """What a subscriber is told: {"kind": "tick", "tick": its JSON}, {"kind": "stale", "seconds", "reason"}, {"kind":
-"graph"} when what runs was changed, {"kind": "ended"}."""
+"ended"}."""
 
 QUIET_HZ = 2.0
 MOST_HZ = 10.0
@@ -206,6 +206,11 @@ class Watcher:
                 if subscriber.failures >= 10:
                     self._leave(subscriber)
 
+    def rewired(self, graph: Graph) -> None:
+        """The run has another graph from now on."""
+        self.journal.rewire(graph)
+        self._tell({"kind": "graph"})
+
     # -- the task -------------------------------------------------------------------------------------------------
 
     async def serve(self) -> None:
@@ -216,11 +221,6 @@ class Watcher:
                 tasks.start_soon(self._notice_stale)
                 tasks.start_soon(self._notice_end)
                 await self._poll()
-
-    def rewire(self, graph: Graph) -> None:
-        """Go on with another graph, of which the next look must be; whoever looks is told that it is another."""
-        self.journal.rewire(graph)
-        self._tell({"kind": "graph"})
 
     def close(self, reason: str = "") -> None:
         """Stop watching; whoever looks is told the reason, if there is one."""

@@ -43,7 +43,7 @@ const said = {{ lines: ["`count` reads `text` instead of `words`"], problems: []
 const answers = {{
   plan: () => said, change: () => ({{ lines: said.lines, ms: 14.2, code: said.code }}), undo: () => ({{ lines: ["as it was"], ms: 9 }}),
   step: () => ({{ status: "paused" }}), resend: () => ({{ count: 3 }}), known: () => ({{ known: data.known }}), seek: () => ({{}}), do: () => ({{}}), lens: () => ({{}}),
-  knobs: () => ({{ knobs: {{ capacity: 4000, concurrency: 2, workers: 1, rate: null, retries: 0, timeout: null, on_error: "fail" }}, settings: ["pause"] }}),
+  knobs: () => ({{ knobs: {{ capacity: 4000, concurrency: 2, workers: 1, rate: null, retries: 0, timeout: null, on_error: "fail" }}, settings: {{ pause: null }} }}),
 }};
 Object.assign(window, {{ sent: [], tell, answers, silent: false }});
 mount(document.getElementById("view"), {{
@@ -360,8 +360,8 @@ def test_a_drag_is_let_go_by_escape_and_by_missing(shows: Shows) -> None:
     assert hand.middle(hand.part("read (")) == where
 
 
-def test_a_processor_is_dragged_onto_an_edge_and_beside_it(shows: Shows) -> None:
-    """Onto an edge it is inserted; onto the page it is a new branch."""
+def test_a_processor_is_dragged_onto_an_edge_behind_a_node_and_beside_all(shows: Shows) -> None:
+    """Onto an edge it is inserted; behind a node it reads what that writes; on the page it is a branch of its own."""
     hand = shows()
     hand.press("Add …")
     chips = hand.box.locator(".dgv-chip:visible")
@@ -369,24 +369,43 @@ def test_a_processor_is_dragged_onto_an_edge_and_beside_it(shows: Shows) -> None
     hand.drag(hand.middle(chips.nth(0)), hand.middle(hand.part("letters, from")))
     assert hand.edits() == [{"edit": "insert", "by": "clean", "edge": "letters->size.letters"}]
     hand.press("Cancel")
+    hand.drag(hand.middle(chips.nth(1)), hand.middle(hand.part("split (")))
+    hand.menu("letters")
+    hand.tab.until("() => sent.filter((message) => message.kind === 'plan').length === 2")
+    assert hand.edits() == [{"edit": "connect", "by": "count_fast", "reads": {"words": "letters"}}]
+    hand.press("Cancel")
     stage = hand.tab.go(hand.box.locator(".dgv-stage").bounding_box())
     assert stage is not None
     hand.drag(hand.middle(chips.nth(1)), (stage["x"] + 60, stage["y"] + stage["height"] - 30))
-    hand.tab.until("() => sent.filter((message) => message.kind === 'plan').length === 2")
+    hand.tab.until("() => sent.filter((message) => message.kind === 'plan').length === 3")
     assert hand.edits() == [{"edit": "connect", "by": "count_fast"}]
 
 
 def test_the_palette_works_without_a_pointer(shows: Shows) -> None:
-    """Arrows walk along the chips, Enter opens a menu; what cannot be connected says why."""
+    """Arrows walk along the chips, Enter opens a menu; what reads a stream that is not there is asked which."""
     hand = shows()
     hand.tab.go(hand.box.get_by_role("button", name="Add …").focus())
     hand.keys("Enter")
     hand.tab.until("() => document.activeElement.classList.contains('dgv-chip')")
     hand.keys("ArrowRight", "ArrowRight", "Enter")
-    assert "no stream nothing" in hand.tab.text(hand.item("Connect"))
+    assert "nothing from" in hand.tab.text(hand.item("Connect"))
     hand.keys("Escape", "ArrowLeft", "ArrowLeft", "Enter")
     hand.menu("Insert into", "words")
     assert hand.edits() == [{"edit": "insert", "by": "clean", "edge": "words->count.words"}]
+
+
+def test_a_swap_starts_fresh_only_if_asked(shows: Shows) -> None:
+    """The state is handed over unless the box is ticked; the diff is asked for again."""
+    hand = shows()
+    hand.right_click("count (")
+    hand.menu("Swap by", "count_fast")
+    hand.says("This would change")
+    assert hand.edits() == [{"edit": "swap", "node": "count", "by": "count_fast", "fresh": False}]
+    hand.tab.go(hand.box.get_by_role("checkbox").check())
+    hand.tab.until("() => sent.filter((message) => message.kind === 'plan').length === 2")
+    hand.says("This would change")
+    hand.press("Apply")
+    assert hand.edits("change") == [{"edit": "swap", "node": "count", "by": "count_fast", "fresh": True}]
 
 
 def test_sliders_show_what_they_would_change(shows: Shows) -> None:

@@ -13,7 +13,9 @@ import datagraph as dg
 from datagraph import Supervisor
 from datagraph.events.journal import EDGE_FIELDS
 from datagraph.flow.subject import RunSubject
+from datagraph.graph.edit import from_dict
 from datagraph.graph.model import Graph, Node, Port
+from datagraph.graph.rewiring import changed
 from datagraph.graph.wiring import by_port
 from datagraph.notebook import controls
 from datagraph.notebook.live import LiveView
@@ -190,7 +192,7 @@ def test_the_knobs_of_a_processor(steered: Steered, wire: Wire) -> None:
     assert data["knobs"] == {
         "capacity": 4000, "concurrency": 2, "workers": 1, "rate": 1000.0, "retries": 0, "timeout": None, "on_error": "fail",
     }  # fmt: skip
-    assert data["settings"] == ["offset"]
+    assert data["settings"] == {"offset": None}
 
 
 def test_after_a_change_the_next_moment_comes_at_once(run: dg.Run, steered: Steered, wire: Wire) -> None:
@@ -201,6 +203,27 @@ def test_after_a_change_the_next_moment_comes_at_once(run: dg.Run, steered: Stee
     run["n"].send_many([1, 2, 3])
     browser.ask(kind="change", edits=[MOVE])
     browser.wait(lambda: [tick for tick in browser.ticks() if tick["e"][0][WRITTEN] == 3])
+
+
+def test_every_edit_that_a_browser_makes_is_one(steered: Steered) -> None:
+    """What actions.js, drag.js, tune.js and palette.js send is read by `graph.edit`, and means what it says."""
+    clean = Node("clean", inputs=(Port("x"),), outputs=(Port("m"),))
+    sent: list[dict[str, Any]] = [
+        MOVE,
+        {"edit": "move", "edge": "double->after.double", "target": "double.n"},
+        {"edit": "insert", "by": "clean", "edge": "double->after.double"},
+        {"edit": "drop", "node": "double"},
+        {"edit": "disconnect", "node": "after"},
+        {"edit": "swap", "node": "after", "by": "clean", "fresh": True},
+        {"edit": "connect", "by": "clean", "reads": {"x": "double"}},
+        {"edit": "connect", "by": "clean"},
+        {"edit": "tune", "node": "after", "changes": {"concurrency": 3, "rate": None, "offset": "x"}},
+    ]
+    found = [from_dict(edit, {"clean": clean}) for edit in sent]
+    assert [type(edit).__name__.lower() for edit in found] == [edit["edit"] for edit in sent]
+    change = changed(steered.graph, [found[2], found[8]])
+    assert change.lines()
+    assert not change.problems
 
 
 # When the run has another graph
@@ -216,7 +239,7 @@ CHAIN = by_port(
 
 
 async def rewire(subject: RunSubject, graph: Graph) -> None:
-    subject.watcher.rewire(graph)
+    subject.watcher.rewired(graph)
 
 
 def test_another_graph_is_shown_with_what_was_recorded(run: dg.Run, steered: Steered, wire: Wire) -> None:

@@ -68,7 +68,7 @@ async function swapItems(view, node) {
   const fits = (one) => one.inputs.length === reads.size && one.inputs.every((port) => reads.has(port));
   const found = await known(view);
   return [...found].sort((a, b) => fits(b) - fits(a)).map((one) => ({
-    label: clean(one.name, 80), hint: clean(shapeOf(one), 80), act: () => propose(view, { edit: "swap", node: node.def.name, by: one.name }),
+    label: clean(one.name, 80), hint: clean(shapeOf(one), 80), act: () => openSwap(view, node.def.name, one.name),
   }));
 }
 

@@ -22,7 +22,7 @@ function makeChange(view) {
     } else if (event.key === "Enter" && !event.shiftKey && !event.ctrlKey && event.target.tagName === "INPUT" && !apply.disabled) apply.click();
     event.stopPropagation();
   });
-  view.change = { panel, state, lines, problems, form, apply, undo, copy, less, cancel, edits: [], tuned: null, code: "", turn: 0, timer: 0, primary: null, back: "", asks: false };
+  view.change = { panel, state, lines, problems, form, apply, undo, copy, less, cancel, edits: [], filled: null, code: "", turn: 0, timer: 0, primary: null, back: "", asks: false };
   return panel;
 }
 
@@ -34,7 +34,7 @@ function propose(view, edit) {
   plan(view);
 }
 
-const allEdits = ({ edits, tuned }) => (tuned ? [...edits, tuned] : edits);
+const allEdits = ({ edits, filled }) => (filled ? [...edits, filled] : edits);
 
 function applyAsked(view) {
   return (view.change.applies ??= () => apply(view));
@@ -45,7 +45,7 @@ function startChange(view, title = "A change", primary = applyAsked(view), label
   const { change } = view;
   clearTimeout(change.timer);
   const keep = change.asks && change.primary === primary ? allEdits(change) : [];
-  Object.assign(change, { edits: keep, tuned: null, code: "", primary, asks: true, turn: change.turn + 1, back: view.roving?.def.name ?? "" });
+  Object.assign(change, { edits: keep, filled: null, code: "", primary, asks: true, turn: change.turn + 1, back: view.roving?.def.name ?? "" });
   change.form.replaceChildren();
   put(change.panel, "hidden", false);
   say(change.apply, label);
@@ -95,7 +95,7 @@ function plan(view) {
     ({ lines = [], problems = [], code = "" }) => {
       if (turn !== change.turn) return;
       change.code = code;
-      const what = change.tuned && edits.length === 1 ? `Tuning \`${clean(change.tuned.node, 80)}\`` : "This";
+      const what = change.filled?.edit === "tune" && edits.length === 1 ? `Tuning \`${clean(change.filled.node, 80)}\`` : "This";
       const state = problems.length ? `${what} cannot be done:` : lines.length ? `${what} would change:` : `${what} changes nothing.`;
       sayChange(view, state, problems.length ? [] : lines, problems, !problems.length && lines.length > 0);
     },
@@ -144,7 +144,7 @@ function undoChange(view) {
 
 function done(view, state, lines, code, undoable) {
   const { change } = view;
-  Object.assign(change, { edits: [], tuned: null, code, asks: false, undoable: undoable && can(view, "undo") });
+  Object.assign(change, { edits: [], filled: null, code, asks: false, undoable: undoable && can(view, "undo") });
   change.form.replaceChildren();
   ghost(view, []);
   put(change.panel, "hidden", false);
@@ -166,7 +166,7 @@ function closeChange(view) {
   if (change.panel.hidden) return;
   const held = change.panel.contains(document.activeElement);
   clearTimeout(change.timer);
-  Object.assign(change, { edits: [], tuned: null, asks: false, turn: change.turn + 1 });
+  Object.assign(change, { edits: [], filled: null, asks: false, turn: change.turn + 1 });
   ghost(view, []);
   put(change.panel, "hidden", true);
   if (held) focusBack((partNamed(view, change.back) ?? view.roving)?.group);

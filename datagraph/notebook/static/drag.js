@@ -150,8 +150,9 @@ function drag(view, event, handle, { aims, draw, follow, from, drop, elsewhere }
     follow?.(null, null);
     if (!begun || now?.type !== "pointerup") return;
     const under = handle.getRootNode().elementFromPoint(now.clientX, now.clientY);
-    if (found) drop(aims.get(found), [now.clientX, now.clientY]);
-    else if (under && view.dom.stage.contains(under)) elsewhere?.();
+    const at = [now.clientX, now.clientY];
+    if (found) drop(aims.get(found), at, found);
+    else if (under && view.dom.stage.contains(under)) elsewhere?.(at);
   };
   const escape = (key) => {
     if (key.key !== "Escape") return;

@@ -51,7 +51,7 @@ function fillPalette(view) {
     (found) => {
       const made = found.map((one, i) => makeChip(view, one, i === 0));
       chips.replaceChildren(...made);
-      say(words, found.length ? "Drag one onto an edge, or beside it for a new branch; or press it for its menu." : "Nothing is known here that the run does not have: define a processor, and open this again.");
+      say(words, found.length ? "Drag one onto an edge to put it in between, behind a node or beside all for a new branch; or press it for its menu." : "Nothing is known here that the run does not have: define a processor, and open this again.");
       if (document.activeElement === view.dom.add) made[0]?.focus({ preventScroll: true });
     },
     (error) => say(words, clean(error.message, 500)),
@@ -67,12 +67,11 @@ function makeChip(view, one, first) {
   chip.addEventListener("pointerdown", (event) => {
     dragged = false;
     if (event.button !== 0) return;
-    const aims = new Map(isPassage(one) ? view.edges.map((edge) => [edge, [edge]]) : []);
     drag(view, event, chip, {
-      aims,
-      follow: (now, aimed) => { dragged ||= Boolean(now); carry(view, name, now, aimed); },
-      drop: ([edge]) => propose(view, { edit: "insert", by: one.name, edge: edge.def.name }),
-      elsewhere: () => propose(view, { edit: "connect", by: one.name }),
+      aims: chipAims(view, one),
+      follow: (now, aimed) => { dragged ||= Boolean(now); carry(view, one, now, aimed); },
+      drop: (found, at, part) => dropChip(view, one, found, at, part),
+      elsewhere: (at) => connectChip(view, one, at, chip),
     });
     chip.focus({ preventScroll: true });
   });
@@ -80,26 +79,73 @@ function makeChip(view, one, first) {
 }
 
 // What hangs at the pointer, with what a drop would do here.
-function carry(view, name, now, aimed) {
+function carry(view, one, now, aimed) {
   const { chip } = view.palette;
+  const name = clean(one.name, 60);
   put(chip, "hidden", !now);
   if (!now) return chip.matches(":popover-open") ? chip.hidePopover() : undefined;
   if (chip.showPopover && !chip.matches(":popover-open")) chip.showPopover();
   const inside = view.dom.stage.contains(view.dom.root.getRootNode().elementFromPoint(now.clientX, now.clientY));
-  say(chip, aimed ? `${name} into ${aimed.def.stream}` : inside ? `${name} as a new branch` : name);
+  const place = aimed?.kind === "node" ? `behind ${aimed.def.label}` : aimed ? `${isPassage(one) ? "into" : "reads"} ${aimed.def.stream}` : inside ? "as a new branch" : "";
+  say(chip, `${name} ${place}`);
   const origin = chip.showPopover ? { left: 0, top: 0 } : view.dom.root.getBoundingClientRect();
   chip.style.transform = `translate(${Math.round(now.clientX - origin.left + 12)}px,${Math.round(now.clientY - origin.top + 14)}px)`;
 }
 
 function openChip(view, one, chip) {
-  const streams = new Set(view.edges.map(streamOf));
-  const missing = one.inputs.find((name) => !streams.has(name));
+  const missing = missingOf(view, one);
   const box = chip.getBoundingClientRect();
-  const items = [{ label: "Connect", hint: "a new branch", off: missing === undefined ? "" : `the run has no stream ${clean(missing, 60)}`, act: () => propose(view, { edit: "connect", by: one.name }) }];
+  const off = missing.length > 1 ? `the run has no stream ${clean(missing[0], 60)}` : "";
+  const items = missing.length === 1
+    ? [{ label: "Connect …", hint: `${clean(missing[0], 60)} from`, more: readItems(view, one, missing[0]) }]
+    : [{ label: "Connect", hint: "a new branch", off, act: () => propose(view, { edit: "connect", by: one.name }) }];
   if (isPassage(one)) items.push({ label: "Insert into …", more: view.edges.map((edge) => ({
     label: edge.def.stream, hint: `to ${nameOf(view, edge.def.target)}`, act: () => propose(view, { edit: "insert", by: one.name, edge: edge.def.name }),
   })) });
   openMenu(view, clean(one.name, 60), items, [box.left, box.bottom + 2], chip);
+}
+
+// Every stream of the run once, by an edge that carries it.
+function streamsOf(view) {
+  return [...new Map(view.edges.map((edge) => [streamOf(edge), edge])).values()];
+}
+
+// The inputs of a processor for which the run has no stream of that name.
+function missingOf(view, one) {
+  const streams = new Set(view.edges.map(streamOf));
+  return one.inputs.filter((name) => !streams.has(name));
+}
+
+// A new branch: `port` reads the stream of an edge, every other input the stream of its name.
+function connectTo(one, port, edge) {
+  return { edit: "connect", by: one.name, reads: port === streamOf(edge) ? {} : { [port]: streamOf(edge) } };
+}
+
+function readItems(view, one, port, edges = streamsOf(view)) {
+  return edges.map((edge) => ({ label: edge.def.stream, hint: `from ${nameOf(view, edge.def.source)}`, act: () => propose(view, connectTo(one, port, edge)) }));
+}
+
+// What reads one stream goes into an edge, or behind a node; everything else beside, as a branch of its own.
+function chipAims(view, one) {
+  if (one.inputs.length !== 1) return new Map();
+  const aims = new Map(view.edges.map((edge) => [edge, [edge]]));
+  for (const edge of streamsOf(view)) {
+    const writer = view.byName.get(edge.def.source);
+    if (writer) aims.set(writer, [...(aims.get(writer) ?? []), edge]);
+  }
+  return aims;
+}
+
+function dropChip(view, one, found, at, part) {
+  if (part.kind === "edge" && isPassage(one)) return propose(view, { edit: "insert", by: one.name, edge: part.def.name });
+  if (found.length === 1) return propose(view, connectTo(one, one.inputs[0], found[0]));
+  openMenu(view, "Which stream?", readItems(view, one, one.inputs[0], found), at, view.dom.add);
+}
+
+function connectChip(view, one, at, chip) {
+  const missing = missingOf(view, one);
+  if (missing.length !== 1) return propose(view, { edit: "connect", by: one.name });
+  openMenu(view, `${clean(missing[0], 60)} is read from`, readItems(view, one, missing[0]), at, chip);
 }
 
 // One chip is in the tab order; arrows walk along them, Escape closes.

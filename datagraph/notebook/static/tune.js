@@ -16,7 +16,7 @@ function openTune(view, node, only = null) {
   startChange(view, `Tune \`${clean(node, 80)}\``);
   const turn = change.turn;
   ask(view, { kind: "knobs", node }).then(
-    ({ knobs = {}, settings = [] }) => { if (turn === change.turn) fillTune(view, node, knobs, settings, only); },
+    ({ knobs = {}, settings = {} }) => { if (turn === change.turn) fillTune(view, node, knobs, settings, only); },
     (error) => { if (turn === change.turn) sayChange(view, "This cannot be done:", [], [error.message]); },
   );
 }
@@ -27,13 +27,13 @@ function fillTune(view, node, values, settings, only) {
   const turn = (name, value) => {
     if (value === undefined || Object.is(value, values[name] ?? null)) turned.delete(name);
     else turned.set(name, value);
-    change.tuned = turned.size ? { edit: "tune", node, changes: Object.fromEntries(turned) } : null;
+    change.filled = turned.size ? { edit: "tune", node, changes: Object.fromEntries(turned) } : null;
     planSoon(view);
   };
   const shown = KNOBS.filter(({ name, open }) => (!only || only.includes(name)) && (open || typeof values[name] === "number"));
   const rows = shown.map((knob) => knobRow(knob, values[knob.name] ?? null, (value) => turn(knob.name, value)));
   if (!only) rows.push(choiceRow("on_error", "After the last attempt", ON_ERROR, values.on_error, (value) => turn("on_error", value)));
-  if (!only) for (const name of settings) rows.push(settingRow(name, (value) => turn(name, value)));
+  if (!only) for (const [name, value] of Object.entries(settings)) rows.push(settingRow(name, value, (now) => turn(name, Object.is(now, value) ? undefined : now)));
   change.form.replaceChildren(...rows);
   change.form.querySelector("input")?.focus({ preventScroll: true });
 }
@@ -75,10 +75,10 @@ function choiceRow(name, label, choices, value, turn) {
   return html("div", { class: "dgv-form-row" }, html("label", { for: id }, label), select);
 }
 
-// What a setting is now is the process's own; empty leaves it. A number, true, false or null is one, all else is text.
-function settingRow(name, turn) {
+// What a setting is that was never tuned, only the process knows; empty leaves it. A number, true, false or null is one, all else is text.
+function settingRow(name, value, turn) {
   const id = uniqueId();
-  const field = html("input", { id, type: "text", placeholder: "as it is" });
+  const field = html("input", { id, type: "text", placeholder: "as it is", value: value ?? null });
   field.addEventListener("input", () => turn(field.value.trim() === "" ? undefined : valueOf(field.value.trim())));
   return html("div", { class: "dgv-form-row" }, html("label", { for: id, dir: "auto" }, clean(name, 80)), field, html("span", { class: "dgv-caption" }, "setting"));
 }
@@ -89,6 +89,21 @@ function valueOf(text) {
   } catch {
     return text;
   }
+}
+
+// A swap goes on with the state of the function before, unless it is asked to start afresh.
+function openSwap(view, node, by) {
+  const { change } = view;
+  startChange(view);
+  const id = uniqueId();
+  const fresh = html("input", { id, type: "checkbox" });
+  const fill = () => {
+    change.filled = { edit: "swap", node, by, fresh: fresh.checked };
+    plan(view);
+  };
+  fresh.addEventListener("change", fill);
+  change.form.replaceChildren(html("div", { class: "dgv-form-row" }, html("label", { for: id, class: "dgv-check" }, fresh, "Start without the state of the one before")));
+  fill();
 }
 
 let ids = 0;
