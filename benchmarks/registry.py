@@ -80,7 +80,7 @@ CASES = (
     Case("chain", "a chain of 50 edges that nobody looks at", "view", "unwatched", 20_000, ("datagraph",)),
     Case(
         "chain-watched",
-        "the same, looked at ten times a second",
+        "the same, looked at up to ten times a second",
         "view",
         "watched",
         20_000,

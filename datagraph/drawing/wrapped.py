@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import bisect
 import itertools
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
@@ -9,8 +10,8 @@ from dataclasses import dataclass, replace
 from ..graph.model import Graph
 from .geometry import Box, Layout, Path, Point, Size, straight
 
-_MOST_LINES = 5
-_MOST_CUTS = 24
+_MOST_LINES = 20
+_MOST_CUTS = 100
 _MOST_CROSSING = 2
 _NARROWEST_GAP = 16.0
 _NEAR = 70.0
@@ -38,14 +39,37 @@ class _Line:
 
 
 def wrappings(graph: Graph, plan: Layout) -> Iterator[Layout]:
-    """The ways to break a layout to the right into two to five lines, each with lines as even as can be."""
+    """The ways to break a layout to the right into two lines or more, each with lines as even as can be."""
     if not plan.horizontal or len(plan.nodes) < 3:
         return
-    cuts = _cuts(graph, plan)
-    for lines in range(2, _MOST_LINES + 1):
-        choices = [each for each in itertools.combinations(cuts, lines - 1) if _is_simple(graph, plan, each)]
-        if choices:
-            yield _broken(graph, plan, min(choices, key=lambda each: _widest(plan, each)))
+    works = sorted(box.x for node, box in zip(graph.nodes, plan.nodes, strict=True) if node.kind == "processor")
+    for cuts in _even(_cuts(graph, plan), works, plan.width):
+        yield _broken(graph, plan, cuts)
+
+
+def _even(cuts: Sequence[_Cut], works: Sequence[float], width: float) -> Iterator[Sequence[_Cut]]:
+    """For two lines, three and so on the cuts of which the widest line is least: a shortest path, line by line."""
+    start, end = _Cut(0.0, ()), _Cut(width, ())
+    ways: dict[_Cut, tuple[float, tuple[_Cut, ...]]] = {start: (0.0, ())}
+    for _ in range(_MOST_LINES):
+        longer: dict[_Cut, tuple[float, tuple[_Cut, ...]]] = {}
+        for cut in (*cuts, end):
+            before = [
+                (max(widest, cut.x - last.x), (*chosen, cut))
+                for last, (widest, chosen) in ways.items()
+                if last.x < cut.x and _is_line(last, cut, works)
+            ]
+            if before:
+                longer[cut] = min(before, key=lambda way: way[0])
+        if end in longer and len(longer[end][1]) > 1:
+            yield longer[end][1][:-1]
+        ways = {cut: way for cut, way in longer.items() if cut is not end}
+
+
+def _is_line(left: _Cut, right: _Cut, works: Sequence[float]) -> bool:
+    """Whether work is done between the two, and no edge is broken by both."""
+    worked = bisect.bisect(works, left.x) < bisect.bisect(works, right.x)
+    return worked and not {i for i, _ in left.crossing} & {i for i, _ in right.crossing}
 
 
 def _boxes(plan: Layout) -> list[Box]:
@@ -84,15 +108,6 @@ def _cut(graph: Graph, plan: Layout, place: dict[str, Box], gap: Size) -> _Cut |
     return _Cut(x, tuple(crossing))
 
 
-def _is_simple(graph: Graph, plan: Layout, cuts: Sequence[_Cut]) -> bool:
-    """Whether no edge is broken twice, and work is done in every line."""
-    broken = [i for cut in cuts for i, _ in cut.crossing]
-    works = [box.x for node, box in zip(graph.nodes, plan.nodes, strict=True) if node.kind == "processor"]
-    borders = [float("-inf"), *(cut.x for cut in cuts), float("inf")]
-    worked = all(any(low < x < high for x in works) for low, high in itertools.pairwise(borders))
-    return worked and len(broken) == len(set(broken))
-
-
 def _parts(plan: Layout, cuts: Sequence[_Cut]) -> list[Box]:
     """What each line holds, as one box around it."""
     borders = [float("-inf"), *(cut.x for cut in cuts), float("inf")]
@@ -104,11 +119,6 @@ def _parts(plan: Layout, cuts: Sequence[_Cut]) -> list[Box]:
         x, y = min(p[0] for p in points), min(p[1] for p in points)
         parts.append(Box(x, y, max(p[0] for p in points) - x, max(p[1] for p in points) - y))
     return parts
-
-
-def _widest(plan: Layout, cuts: Sequence[_Cut]) -> float:
-    xs = [0.0, *(cut.x for cut in cuts), plan.width]
-    return max(right - left for left, right in itertools.pairwise(xs))
 
 
 def _broken(graph: Graph, plan: Layout, cuts: Sequence[_Cut]) -> Layout:

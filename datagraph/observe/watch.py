@@ -16,6 +16,7 @@ from ..events.journal import Journal
 from ..events.snapshot import Snapshot
 from ..exceptions import DatagraphError
 from ..graph.model import Graph
+from .cost import Cost
 
 R = TypeVar("R")
 Message = dict[str, Any]
@@ -127,9 +128,10 @@ class Subscription:
 class Watcher:
     """Polls one run and keeps its journal: twice a second while it runs, up to ten times while somebody looks.
 
-    A look that is not answered yet is never asked again, and what was missed is not made up for: the run goes first. A
-    store that is away is told as stale, and asked again until it is back. `serve` is its task; `subscribe` and `look`
-    are called in the same loop, what they return from anywhere.
+    Where the loop that it shares with the run has no time to spare, as often as keeps looking below two hundredths of
+    that loop's time; see `cost.py`. A look that is not answered yet is never asked again, and what was missed is not
+    made up for: the run goes first. A store that is away is told as stale, and asked again until it is back. `serve`
+    is its task; `subscribe` and `look` are called in the same loop, what they return from anywhere.
 
     Args:
         see: takes a snapshot.
@@ -156,6 +158,7 @@ class Watcher:
         self._subscribers: list[_Subscriber] = []
         self._hurried = anyio.Event()
         self._looking = anyio.Lock()
+        self._cost = Cost()
         self._scope = anyio.CancelScope()
         self._seen = time.monotonic()
         self._reason = ""
@@ -238,9 +241,12 @@ class Watcher:
                 self._tell({"kind": "ended"})
                 await self._until_over(False)
                 continue
-            rest = self._period() - (time.monotonic() - began) if seen else _AGAIN_SECONDS
-            with anyio.move_on_after(max(rest, 0.0)):
+            period = max(self._period(), self._cost.pause()) if seen else _AGAIN_SECONDS
+            due = max(began + period, time.monotonic())
+            with anyio.move_on_after(due - time.monotonic()) as timer:
                 await hurried.wait()
+            if timer.cancelled_caught:
+                self._cost.woke(time.monotonic() - due)
 
     def _period(self) -> float:
         return 1.0 / max([QUIET_HZ, *(subscriber.hz for subscriber in self._subscribers)])
@@ -253,7 +259,7 @@ class Watcher:
     async def _try(self, *, last: bool) -> bool:
         """Look once; whether that was answered."""
         try:
-            await self.look(everybody=last)
+            await self._cost.of(self.look(everybody=last))
         except (DatagraphError, OSError) as error:
             self._reason = str(error)
             return False

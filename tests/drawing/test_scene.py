@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import itertools
 import json
+import re
+import time
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
 
 from datagraph.drawing.cards import label_size, node_size
-from datagraph.drawing.geometry import Box
+from datagraph.drawing.geometry import Box, Point
 from datagraph.drawing.layout import Engine
 from datagraph.drawing.scene import CARD_HEIGHT, LEGEND, card_size, plate_size, scene
 from datagraph.drawing.style import text_width
@@ -20,7 +23,14 @@ from datagraph.graph.wiring import by_port
 from tests.drawing.test_svg import FLOW, HOSTILE, snapshot_of, worker
 
 ENGINES: tuple[Engine, ...] = ("auto", "own")
-CHAIN = by_port([worker(f"step_{i}", f"s{i}", f"s{i + 1}") for i in range(8)], name="chain")
+
+
+def in_a_row(count: int) -> Graph:
+    """A chain of so many processors."""
+    return by_port([worker(f"step_{i}", f"s{i}", f"s{i + 1}") for i in range(count)], name="chain")
+
+
+CHAIN = in_a_row(8)
 BRANCHED = by_port(
     [
         worker("scan", "root", "path"),
@@ -38,6 +48,17 @@ def boxes(picture: dict[str, Any]) -> dict[str, Box]:
     found = {node["name"]: node for node in picture["nodes"]}
     found |= {edge["name"]: edge["plate"] for edge in picture["edges"] if edge["plate"]}
     return {name: Box(each["x"], each["y"], each["w"], each["h"]) for name, each in found.items()}
+
+
+def points(path: str) -> Iterator[Point]:
+    """Points along an SVG path of cubic curves, close to each other."""
+    start, *rest = ((float(x), float(y)) for x, y in re.findall(r"(-?[\d.]+),(-?[\d.]+)", path))
+    for a, b, end in zip(rest[::3], rest[1::3], rest[2::3], strict=True):
+        for t in (i / 40 for i in range(41)):
+            weights = ((1 - t) ** 3, 3 * t * (1 - t) ** 2, 3 * t**2 * (1 - t), t**3)
+            corners = tuple(zip((start, a, b, end), weights, strict=True))
+            yield sum(x * w for (x, _), w in corners), sum(y * w for (_, y), w in corners)
+        start = end
 
 
 def test_a_scene_is_json_with_the_nodes_and_edges_in_the_order_of_the_graph() -> None:
@@ -129,6 +150,29 @@ def test_a_long_chain_is_broken_into_lines_so_that_it_can_be_read(engine: Engine
     assert len({round(row / 40) for row in rows}) >= 3
     assert picture["horizontal"] is True
     assert picture["width"] < 1_700
+
+
+@pytest.mark.parametrize("engine", ENGINES)
+@pytest.mark.parametrize("graph", [CHAIN, BRANCHED, in_a_row(30)], ids=["chain", "branched", "thirty"])
+def test_no_line_runs_through_a_card(graph: Graph, engine: Engine) -> None:
+    """An edge meets the cards at its two ends and its own plate, and goes around all others."""
+    picture = scene(graph, engine=engine)
+    placed = boxes(picture)
+    for edge in picture["edges"]:
+        others = placed.keys() - {edge["name"], edge["source"], edge["target"]}
+        for x, y in points(edge["path"]):
+            for name in others:
+                box = placed[name]
+                inside = box.x < x < box.x + box.width and box.y < y < box.y + box.height
+                assert not inside, f"{edge['name']} runs through {name} at {x:.0f}, {y:.0f}"
+
+
+def test_a_hundred_processors_in_a_row_are_laid_out_at_once() -> None:
+    """Where to break them is a shortest path, not a search through all ways; the picture keeps a page's proportions."""
+    began = time.process_time()
+    picture = scene(in_a_row(100), engine="own")
+    assert time.process_time() - began < 2.0
+    assert 1.0 < picture["width"] / picture["height"] < 3.0
 
 
 def test_asking_for_a_direction_is_obeyed() -> None:

@@ -33,7 +33,8 @@ class FrontEnd(Hearing):
         self._told = threading.Condition()
 
     def __enter__(self) -> Self:
-        self.manager.start_kernel(env={**os.environ, "PYTHONPATH": str(ROOT), "PYDEVD_DISABLE_FILE_VALIDATION": "1"})
+        path = os.pathsep.join(filter(None, [os.environ.get("PYTHONPATH"), str(ROOT)]))
+        self.manager.start_kernel(env={**os.environ, "PYTHONPATH": path, "PYDEVD_DISABLE_FILE_VALIDATION": "1"})
         self._connect()
         return self
 

@@ -1,6 +1,6 @@
 // Pan, zoom and fit. The camera is a scale and an offset: screen = world * k + (x, y).
 
-const ZOOM = { least: 0.05, most: 3 };
+const ZOOM = { least: 0.02, most: 3 };
 const TALLEST = 600;
 
 function applyCamera(view) {

@@ -61,7 +61,7 @@ function drawSentence(view, tick) {
   if (dom.sentence.dgText !== said) {
     saySentence(dom.sentence, said);
     const high = dom.sentence.scrollHeight;
-    if (high > (view.sentenceHigh ?? 0)) dom.sentence.style.minHeight = `${(view.sentenceHigh = high)}px`;
+    if (high > view.sentenceHigh) dom.sentence.style.minHeight = `${(view.sentenceHigh = high)}px`;
   }
   const error = tick ? clean(tick.error, 600) : "";
   saySentence(dom.error, error);

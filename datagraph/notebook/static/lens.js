@@ -101,6 +101,7 @@ function nodeNumbers(view, part, tick) {
     ["busy", percent(row[N.busy])],
     ["starved", percent(row[N.starved])],
     ["blocked", percent(row[N.blocked])],
+    ...(N.cpu === undefined || row[N.cpu] === null ? [] : [["processor time", percent(row[N.cpu])]]),
     ["workers", `${row[N.workers]} × ${row[N.concurrency]}`],
     ["errors", number(row[N.errors])],
     ["retries", number(row[N.retries])],

@@ -99,9 +99,10 @@ function drawCard(view, node, row, culprit) {
   if (view.detail > 0) return;
   say(node.doing, doing(view, row));
   say(node.rate, perSecond(row[N.rate]));
-  const badge = badgeOf(view, row);
+  const troubles = troublesOf(view, row);
+  const badge = badgeOf(view, row, troubles.length > 0);
   say(node.badge, badge);
-  drawNote(view, node, row, inner - (badge ? textWidth(badge, 11) + 8 : 0));
+  drawNote(view, node, row, troubles, inner - (badge ? textWidth(badge, 11) + 8 : 0));
 }
 
 // Busy, starved and blocked as one bar; in a small picture in steps that can be seen.
@@ -117,14 +118,14 @@ function drawShares(view, node, row, inner) {
   }
 }
 
-function drawNote(view, node, row, room) {
+function drawNote(view, node, row, troubles, room) {
   const N = view.N;
-  const trouble = troubleOf(view, row);
+  const trouble = troubles.length > 0;
   const counts = (show) => [row[N.read] ? `${show(row[N.read])} in` : "", row[N.written] ? `${show(row[N.written])} out` : ""].filter(Boolean).join(", ");
   put(node.cross, "display", trouble ? null : "none");
   put(node.note, "x", trouble ? CARD.pad + 15 : CARD.pad);
   put(node.note, "class", `${trouble ? "n b" : "s"} dgv-num dgv-fine`);
-  say(node.note, trouble ? fit(trouble, room - 15, 11, true) : firstFit([counts(number), counts(short), ""], room, 11));
+  say(node.note, trouble ? firstFit(troubles, room - 15, 11, true) : firstFit([counts(number), counts(short), ""], room, 11));
 }
 
 function dominant(view, row) {
@@ -141,22 +142,27 @@ function doing(view, row) {
   return (status !== "running" && status !== "waiting") || share <= 0 ? clean(status, 40) : `${percent(share)} ${what}`;
 }
 
-function badgeOf(view, row) {
+// Workers and concurrency where they are not 1, and the version of a function that was swapped.
+function badgeOf(view, row, brief = false) {
   const N = view.N;
-  const parts = row[N.workers] > 1 ? [`${row[N.workers]} workers`] : [];
+  const parts = row[N.workers] > 1 ? [`${row[N.workers]}${brief ? "w" : " workers"}`] : [];
   if (row[N.concurrency] > 1) parts.push(`×${row[N.concurrency]}`);
   if (row[N.version] > 1) parts.push(`v${row[N.version]}`);
   return parts.join(" ");
 }
 
-function troubleOf(view, row) {
+// What went wrong, in ways from wordy to brief; nothing where nothing did. An error that left a dead letter is one of both.
+function troublesOf(view, row) {
   const N = view.N;
-  if (row[N.status] === "failed" && row[N.error]) return clean(row[N.error], 120);
-  const found = [];
-  if (row[N.dead_letters]) found.push(plural(row[N.dead_letters], "dead letter", "dead letters"));
-  if (row[N.errors] > row[N.dead_letters]) found.push(plural(row[N.errors], "error", "errors"));
-  if (row[N.skipped]) found.push(`${number(row[N.skipped])} skipped`);
-  return found.join(", ") || (row[N.resumable] ? "" : "not resumable");
+  if (row[N.status] === "failed" && row[N.error]) return [clean(row[N.error], 120)];
+  const counts = [
+    [row[N.dead_letters], "dead letter", "dead letters", "dead"],
+    [row[N.errors] > row[N.dead_letters] ? row[N.errors] : 0, "error", "errors", "errors"],
+    [row[N.skipped], "skipped", "skipped", "skipped"],
+  ].filter(([count]) => count);
+  if (!counts.length) return row[N.resumable] ? [] : ["not resumable"];
+  const brief = counts.map(([count, , , word]) => `${short(count)} ${word}`);
+  return [counts.map(([count, one, many]) => plural(count, one, many)).join(", "), brief.join(", "), brief[0], short(counts[0][0])];
 }
 
 function tellNode(view, node, tick) {
@@ -167,6 +173,6 @@ function tellNode(view, node, tick) {
   if (node.def.kind !== "processor") return `${node.def.title}: ${count}`;
   const shares = `busy ${percent(row[N.busy])}, starved ${percent(row[N.starved])}, blocked ${percent(row[N.blocked])}`;
   const status = row[N.paused] ? "paused" : clean(row[N.status], 40);
-  const parts = [status, node.culprit ? "the bottleneck" : "", shares, count, badgeOf(view, row), troubleOf(view, row)];
+  const parts = [status, node.culprit ? "the bottleneck" : "", shares, count, badgeOf(view, row), troublesOf(view, row)[0] ?? ""];
   return `${node.def.title}: ${parts.filter(Boolean).join("; ")}`;
 }

@@ -38,7 +38,7 @@ function makeFlag(view) {
 function drawFlag(view, tick) {
   const { group, scaled, plate, point, name } = view.dom.flag;
   const culprit = tick?.bottleneck ? view.byName.get(tick.bottleneck) : null;
-  put(group, "display", culprit && view.detail > 1 ? null : "none");
+  put(group, "display", culprit && view.detail > 2 ? null : "none");
   if (!culprit) return;
   const { x, y, w, h } = culprit.def;
   const { k } = view.camera;
@@ -60,7 +60,7 @@ function redraw(view) {
   view.frame = requestAnimationFrame((now) => {
     view.frame = 0;
     if (!view.awake) return;
-    const wait = view.drew + 6 * view.cost - now;
+    const wait = view.cost < 12 ? 0 : view.drew + 6 * view.cost - now;
     if (wait > 20 && !view.hurry) view.frame = -setTimeout(() => { view.frame = 0; redraw(view); }, wait);
     else draw(view);
   });
@@ -97,12 +97,18 @@ function drawSlowly(view, tick) {
   tellAll(view, tick);
 }
 
+// All labels at first and when somebody looks; later some at a time, so that no frame has to wait for them.
 function tellAll(view, tick) {
   const now = performance.now();
-  if (now - view.told < 2500) return;
+  const all = view.told === -Infinity;
+  if (!all && view.telling === 0 && now - view.told < 2500) return;
+  const parts = [...view.edges, ...view.nodes];
+  const until = all ? parts.length : Math.min(parts.length, view.telling + 100);
+  for (let i = all ? 0 : view.telling; i < until; i++) {
+    tell(parts[i], parts[i].kind === "node" ? tellNode(view, parts[i], tick) : tellEdge(view, parts[i], tick));
+  }
+  view.telling = until < parts.length ? until : 0;
   view.told = now;
-  for (const edge of view.edges) tell(edge, tellEdge(view, edge, tick));
-  for (const node of view.nodes) tell(node, tellNode(view, node, tick));
 }
 
 function tell(part, text) {
@@ -110,9 +116,12 @@ function tell(part, text) {
   say(part.title, text);
 }
 
+const MOST_SMALL_DASHES = 120;
+
 // Dashes move only where somebody sees them and wants them.
 function setMoving(view) {
-  const moving = view.awake && !view.reduced.matches && view.detail < 3;
+  const visible = view.detail < 2 || (view.detail === 2 && view.edges.length <= MOST_SMALL_DASHES);
+  const moving = view.awake && !view.reduced.matches && visible;
   if (view.moving === moving) return;
   view.moving = moving;
   for (const edge of view.edges) setSpeed(view, edge, edge.speed);

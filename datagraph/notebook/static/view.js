@@ -14,11 +14,14 @@ function newView(el, source) {
     controls: new Set(), menu: null, change: null, palette: null, dragging: false, endsTimer: 0,
     asked: 0, waiting: new Map(), stale: "", staleWhy: "", heard: performance.now(),
     awake: true, moving: null, reduced: matchMedia("(prefers-reduced-motion: reduce)"),
-    frame: 0, drew: 0, cost: 0, stageWidth: 0, stageHeight: 0, slowly: -Infinity, told: -Infinity, spoke: -Infinity, news: null, hurry: false, closed: false,
+    frame: 0, drew: 0, cost: 0, stageWidth: 0, stageHeight: 0, sentenceHigh: 0,
+    slowly: -Infinity, told: -Infinity, telling: 0, spoke: -Infinity, news: null, hurry: false, closed: false,
   };
 }
 
-const EMPTY_SCENE = { name: "", width: 200, height: 80, horizontal: true, legend: [], nodes: [], edges: [], fields: { node: [], edge: [] } };
+const EMPTY_SCENE = {
+  name: "", width: 200, height: 80, horizontal: true, legend: [], nodes: [], edges: [], fields: { node: [], edge: [] },
+};
 
 // Shows a scene in `el`; returns what takes it away. source = {scene, tick, recording, send, on}: tick and recording may be
 // JSON texts, `send` is null where there is no kernel, `on` hands every message of the kernel to a callback and returns
@@ -38,7 +41,8 @@ function mount(el, source) {
   makeCamera(view);
   makeSelect(view);
   fitCamera(view);
-  const ends = [watchSize(view), watchSight(view), keepAlive(view), watchMotion(view), source.on?.((message) => hear(view, message))];
+  const heard = source.on?.((message) => hear(view, message));
+  const ends = [watchSize(view), watchSight(view), keepAlive(view), watchMotion(view), heard];
   setMoving(view);
   draw(view);
   view.send?.({ kind: "hello" });
@@ -69,7 +73,14 @@ function render({ model, el }) {
     return () => model.off("msg:custom", callback);
   };
   const [scene, tick, recording] = ["scene", "tick", "recording"].map((name) => model.get(name));
-  return mount(el, { scene, tick, recording, send: (message) => model.send(message), on });
+  const send = (message) => {
+    try {
+      model.send(message);
+    } catch {
+      // Its kernel was restarted or has ended: nobody hears, and what is seen goes stale.
+    }
+  };
+  return mount(el, { scene, tick, recording, send, on });
 }
 
 export { bytes, clean, mount, number, percent, seconds, short };

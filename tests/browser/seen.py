@@ -1,0 +1,111 @@
+"""What a reader sees of a live view, read from the page."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+from playwright.async_api import Locator
+
+from tests.browser.chromium import SECONDS, Notebook, Tab
+
+PROCESSORS = """
+import asyncio, itertools, time
+import datagraph as dg
+
+@dg.processor
+def double(n: int) -> int:
+    "Twice as much."
+    return 2 * n
+
+@dg.processor
+def slow(double: int, pause: float = 0.01) -> int:
+    time.sleep(pause)
+    return double
+
+flow = dg.Flow(double, slow, name="numbers", capacity=50)
+"""
+START = "run = flow.start({'n': itertools.count()})\nrun.view()"
+WRITTEN = """([root, stream]) => {
+    const view = document.querySelectorAll(".dgv")[root];
+    for (const plate of view?.querySelectorAll(".dgv-plate") ?? []) {
+        const texts = [...plate.querySelectorAll("text")].map((text) => text.textContent);
+        const found = texts[0] === stream && texts.map((text) => /^([0-9,]+) written$/.exec(text)).find(Boolean);
+        if (found) return Number(found[1].replaceAll(",", ""));
+    }
+    return -1;
+}"""
+
+
+class View:
+    """One live view of a page, the first in a notebook or in the page as a whole."""
+
+    def __init__(self, tab: Tab, place: Locator | None = None, root: int = 0) -> None:
+        self.tab = tab
+        self.box = (place or tab.page.locator("body")).locator(".dgv")
+        self._root = root
+        tab.see(self.box)
+
+    @classmethod
+    def under(cls, notebook: Notebook, index: int) -> View:
+        """The view that stands beneath a cell."""
+        return cls(notebook.tab, notebook.cell(index))
+
+    def part(self, words: str) -> Locator:
+        """A node or an edge, by how its label begins: a node's name, or `stream, from a to b`."""
+        return self.box.get_by_role("button", name=re.compile(f"^{re.escape(words)}"))
+
+    def text(self, selector: str) -> str:
+        """What is written there."""
+        return self.tab.text(self.box.locator(selector))
+
+    @property
+    def sentence(self) -> str:
+        """What holds the run up, in the view's words."""
+        return self.text(".dgv-sentence")
+
+    @property
+    def facts(self) -> str:
+        """How the run goes: its status, and for how long."""
+        return self.text(".dgv-facts")
+
+    def written(self, stream: str) -> int:
+        """How many values the picture says were written to a stream; -1 where it does not say."""
+        return int(self.tab.js(WRITTEN, [self._root, stream]))
+
+    def until_written(self, stream: str, least: int, seconds: float = SECONDS) -> None:
+        """Wait until the picture says so many."""
+        self.tab.until(
+            f"([root, stream, least]) => ({WRITTEN})([root, stream]) >= least", [self._root, stream, least], seconds
+        )
+
+    def until_says(self, selector: str, words: str, seconds: float = SECONDS) -> None:
+        """Wait until a part of the view says something."""
+        self.tab.see(self.box.locator(selector).filter(has_text=re.compile(words)), seconds)
+
+    def press(self, name: str) -> None:
+        """Press a button of the view."""
+        self.tab.go(self.box.get_by_role("button", name=name, exact=True).first.click())
+
+    def click(self, words: str) -> None:
+        """Click a node or an edge."""
+        self.tab.go(self.part(words).first.click())
+
+    def lens(self) -> Locator:
+        """The panel that a click opens."""
+        return self.box.locator(".dgv-lens")
+
+    def rows(self) -> list[list[str]]:
+        """The first table in the lens, without its head."""
+        self.tab.see(self.lens().locator("table"))
+        script = (
+            "(table) => [...table.querySelectorAll('tbody tr')].map((tr) => [...tr.cells].map((td) => td.textContent))"
+        )
+        found: Any = self.tab.go(self.lens().locator("table").first.evaluate(script))
+        return [list(row) for row in found]
+
+    def scrub(self, key: str) -> None:
+        """Press a key on the scrubber."""
+        slider = self.box.get_by_role("slider")
+        self.tab.go(slider.focus())
+        self.tab.go(self.tab.page.keyboard.press(key))
