@@ -423,7 +423,7 @@ def test_sliders_show_what_they_would_change(shows: Shows) -> None:
     hand.tab.go(hand.box.get_by_role("spinbutton", name="Rate").fill(""))
     hand.tab.go(hand.box.get_by_role("spinbutton", name="Concurrency").fill("2"))
     hand.tab.until("() => Object.keys(sent.findLast((m) => m.kind === 'plan').edits[0].changes).length === 1")
-    hand.says("This would change")
+    hand.says("Tuning count would change")
     hand.press("Apply")
     hand.says("Applied")
     assert hand.edits("change") == [{"edit": "tune", "node": "count", "changes": {"pause": 0.5}}]
@@ -587,7 +587,7 @@ def test_menus_and_forms_fit_and_can_be_read(shows: Shows, light: bool, width: i
     hand.menu("Tune")
     hand.tab.see(hand.box.get_by_role("slider", name="Rate"))
     hand.tab.go(hand.box.get_by_role("slider", name="Rate").press("Home"))
-    hand.says("This would change")
+    hand.says("Tuning count would change")
     hand.tab.picture(pictures / f"{name}-form.png")
     wide = """() => [...document.querySelectorAll(".dgv-change, .dgv-change *")].filter((part) => part.getBoundingClientRect().right
         > document.querySelector(".dgv").getBoundingClientRect().right + 0.5).map((part) => part.className || part.tagName)"""
