@@ -134,11 +134,14 @@ const milliseconds = (ms) => (ms < 1000 ? `${Number(ms).toFixed(ms < 10 ? 1 : 0)
 
 function undoChange(view) {
   const { change } = view;
-  const turn = ++change.turn;
   disable(change, change.undo);
   ask(view, { kind: "undo" }).then(
-    ({ lines = [], ms = 0 }) => { if (turn === change.turn) done(view, `Undone in ${milliseconds(ms)}.`, lines, "", false); },
-    (error) => { if (turn === change.turn) report(view, [], [error.message]); },
+    ({ lines = [], ms = 0 }) => {
+      const said = `Undone in ${milliseconds(ms)}.`;
+      if (change.asks) notice(view, said);
+      else done(view, said, lines, "", false);
+    },
+    (error) => report(view, [], [error.message]),
   ).finally(() => put(change.undo, "disabled", false));
 }
 
@@ -154,7 +157,7 @@ function done(view, state, lines, code, undoable) {
 // Says what came of something that needed no plan.
 function report(view, [state = "Nothing was changed:", ...lines], problems = []) {
   const { change } = view;
-  if (change.asks && !change.panel.hidden) return notice(view, state);
+  if (change.asks) return notice(view, problems[0] ?? state);
   Object.assign(change, { asks: false, undoable: false, code: "" });
   change.form.replaceChildren();
   put(change.panel, "hidden", false);

@@ -20,18 +20,21 @@ function curve(view, [x0, y0], [x1, y1]) {
 }
 
 // The names of all nodes that come after a node (or, backwards, before it), and its own.
-function reached(view, name, backwards = false) {
-  const found = new Set([name]);
-  for (const each of found) {
-    for (const { def } of view.edges) if ((backwards ? def.target : def.source) === each) found.add(backwards ? def.source : def.target);
+function reachable(view, name, backwards = false) {
+  const next = new Map();
+  for (const { def } of view.edges) {
+    const [from, to] = backwards ? [def.target, def.source] : [def.source, def.target];
+    next.set(from, [...(next.get(from) ?? []), to]);
   }
+  const found = new Set([name]);
+  for (const each of found) for (const other of next.get(each) ?? []) found.add(other);
   return found;
 }
 
 // The streams that the reader of an edge could read instead, each by an edge that carries it: none that comes after it.
 function sourcesOf(view, edge) {
   if (view.byName.get(edge.def.target)?.def.kind !== "processor") return [];
-  const after = reached(view, edge.def.target);
+  const after = reachable(view, edge.def.target);
   const found = new Map();
   for (const other of view.edges) {
     const stream = streamOf(other);
@@ -42,7 +45,7 @@ function sourcesOf(view, edge) {
 
 // The inputs that could read an edge's stream instead of what they read, each by the edge that ends there now.
 function targetsOf(view, edge) {
-  const before = reached(view, edge.def.source, true);
+  const before = reachable(view, edge.def.source, true);
   const works = (other) => view.byName.get(other.def.target)?.def.kind === "processor";
   return view.edges.filter((other) => works(other) && streamOf(other) !== streamOf(edge) && !before.has(other.def.target));
 }
@@ -68,8 +71,7 @@ function showEnds(view, part) {
 }
 
 function makeEnd(view, edge, isSource) {
-  const aims = aimsOf(view, isSource ? sourcesOf(view, edge) : targetsOf(view, edge), isSource);
-  if (!aims.size) return null;
+  if (isSource && view.byName.get(edge.def.target)?.def.kind !== "processor") return null;
   const [x, y] = isSource ? startOf(edge) : endOf(edge);
   const size = 1 / Math.max(view.camera.k, 0.3);
   const end = svg("g", { class: `dgv-end dgv-end-${isSource ? "source" : "target"}`, transform: `translate(${x},${y}) scale(${size.toFixed(3)})`, "data-pick": `e${edge.index}` });
@@ -81,7 +83,7 @@ function makeEnd(view, edge, isSource) {
     if (event.button !== 0) return;
     const still = isSource ? endOf(edge) : startOf(edge);
     drag(view, event, end, {
-      aims,
+      aims: aimsOf(view, isSource ? sourcesOf(view, edge) : targetsOf(view, edge), isSource),
       draw: (point) => (isSource ? curve(view, point, still) : curve(view, still, point)),
       from: edge,
       drop: (found, at) => dropEnd(view, edge, isSource, found, at),
@@ -144,6 +146,7 @@ function drag(view, event, handle, { aims, draw, follow, from, drop, elsewhere }
     for (const [name, listener] of listeners) handle.removeEventListener(name, listener);
     document.removeEventListener("keydown", escape, true);
     const found = aimed;
+    view.letGo = null;
     aim(null);
     line?.remove();
     endDrag(view, aims, from);
@@ -163,6 +166,7 @@ function drag(view, event, handle, { aims, draw, follow, from, drop, elsewhere }
   const listeners = [["pointermove", move], ["pointerup", end], ["pointercancel", end], ["lostpointercapture", end]];
   for (const [name, listener] of listeners) handle.addEventListener(name, listener);
   document.addEventListener("keydown", escape, true);
+  view.letGo = () => end(null);
 }
 
 function beginDrag(view, aims, from) {

@@ -10,6 +10,7 @@ function changeScene(view, scene) {
   const stays = before.nodes.some(({ name }) => scene.nodes.some((node) => node.name === name));
   choose(view, null);
   closeMenu(view);
+  view.letGo?.();
   view.scene = scene;
   view.mostTicks = mostTicks(scene);
   const ticks = stays ? carried(view.ticks, before, scene) : [];

@@ -29,7 +29,7 @@ function openMenu(view, title, items, at, back) {
   menu.back = back;
   menu.levels = [{ title, items }];
   put(menu.list, "hidden", false);
-  menu.list.showPopover?.();
+  raise(menu.list, true);
   menu.at = at;
   const away = (event) => { if (!menu.list.contains(event.target)) closeMenu(view, false); };
   document.addEventListener("pointerdown", away, true);
@@ -46,9 +46,16 @@ function closeMenu(view, refocus = true) {
   if (!menu || menu.list.hidden) return;
   menu.end();
   menu.levels = [];
-  if (menu.list.matches(":popover-open")) menu.list.hidePopover();
+  raise(menu.list, false);
   put(menu.list, "hidden", true);
   if (refocus) focusBack(menu.back);
+}
+
+// Above everything else on the page, where the browser can do that; else above the view.
+function raise(element, on) {
+  if (!element.showPopover || element.matches(":popover-open") === on) return;
+  if (on) element.showPopover();
+  else element.hidePopover();
 }
 
 function focusBack(element) {

@@ -23,6 +23,7 @@ function drawControls(view) {
   const { tools, undo, add } = view.dom;
   const on = changes(view);
   put(tools, "hidden", !on);
+  put(view.dom.svg, "aria-label", `The flow: arrow keys walk along it, Enter opens the lens${steers(view) ? ", the menu key what can be done" : ""}`);
   put(undo, "hidden", !view.controls.has("undo"));
   put(undo, "disabled", !(Number(view.live?.edits) > 0));
   put(add, "hidden", !view.controls.has("known"));
@@ -83,8 +84,8 @@ function carry(view, one, now, aimed) {
   const { chip } = view.palette;
   const name = clean(one.name, 60);
   put(chip, "hidden", !now);
-  if (!now) return chip.matches(":popover-open") ? chip.hidePopover() : undefined;
-  if (chip.showPopover && !chip.matches(":popover-open")) chip.showPopover();
+  raise(chip, Boolean(now));
+  if (!now) return;
   const inside = view.dom.stage.contains(view.dom.root.getRootNode().elementFromPoint(now.clientX, now.clientY));
   const place = aimed?.kind === "node" ? `behind ${aimed.def.label}` : aimed ? `${isPassage(one) ? "into" : "reads"} ${aimed.def.stream}` : inside ? "as a new branch" : "";
   say(chip, `${name} ${place}`);
