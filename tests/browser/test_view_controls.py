@@ -565,6 +565,17 @@ def test_nothing_moves_where_motion_is_not_wanted(shows: Shows) -> None:
     assert hand.tab.js(MOVED) == 0
 
 
+def test_a_drag_is_let_go_when_the_picture_changes(shows: Shows) -> None:
+    """What hung at the pointer is gone with the picture it came from; a later release does nothing."""
+    hand = shows()
+    hand.drag(hand.end("words, from", "source"), hand.middle(hand.part("read (")), let_go=False)
+    retold(hand, CLEANED)
+    hand.tab.see(hand.part("clean ("))
+    hand.tab.go(hand.tab.page.mouse.up())
+    assert hand.tab.go(hand.box.locator(".dgv-aiming, .dgv-legal, .dgv-ghost").count()) == 0
+    assert hand.sent("plan") == []
+
+
 def test_an_open_question_is_asked_again_of_the_new_graph(shows: Shows) -> None:
     """Somebody else changed the run: what is planned here is planned anew."""
     hand = shows()
@@ -576,8 +587,7 @@ def test_an_open_question_is_asked_again_of_the_new_graph(shows: Shows) -> None:
     assert hand.edits() == [{"edit": "drop", "node": "count"}]
 
 
-@pytest.mark.parametrize("light", [True, False], ids=["light", "dark"])
-@pytest.mark.parametrize("width", [1080, 480])
+@pytest.mark.parametrize("light, width", [(True, 1080), (False, 480)], ids=["light, wide", "dark, narrow"])
 def test_menus_and_forms_fit_and_can_be_read(shows: Shows, light: bool, width: int, pictures: Path) -> None:
     """No text is cut off or wider than the view, in both themes, also in a narrow column."""
     hand = shows(light=light, width=width, tick=moment(GRAPH, count={"paused": True, "dead_letters": 3}))
