@@ -543,8 +543,11 @@ def test_what_stays_glides_and_keeps_its_past(shows: Shows) -> None:
     hand = shows()
     hand.tab.js("(tick) => window.tell({ kind: 'tick', tick })", moment(GRAPH, 14.0))
     hand.tab.go(hand.part("count (").click())
+    hand.tab.js("() => { window.high = document.querySelector('.dgv-stage').clientHeight; }")
     retold(hand, CLEANED)
     assert hand.tab.js(MOVED) == 250
+    hand.tab.until("() => document.querySelector('.dgv-stage').clientHeight !== window.high")
+    assert hand.tab.go(hand.box.locator(".dgv-detail-0").count()) == 1
     hand.tab.see(hand.part("clean ("))
     assert hand.tab.go(hand.part("size (").count()) == 0
     assert hand.tab.text(hand.box.locator(".dgv-lens .dgv-title")) == "count"
