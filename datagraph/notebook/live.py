@@ -9,6 +9,7 @@ import time
 from collections.abc import Callable
 from typing import Any, Self
 
+import anyio.to_thread
 import anywidget
 import traitlets
 
@@ -18,7 +19,7 @@ from ..exceptions import DatagraphError
 from ..graph.model import Graph
 from ..graph.text import clean
 from ..observe.watch import MOST_HZ, Message, Subject, Subscription
-from . import cells, lens
+from . import cells, controls, lens
 from .assets import css, esm
 
 ALIVE_SECONDS = 6.0
@@ -28,6 +29,7 @@ RECORDING_SECONDS = 10.0
 MOST_SAVED = 2 * 2**20
 _SAVED_A_SECOND = 50_000
 """Bytes: the larger a recording is, the more seldom it is saved."""
+_ANSWERED = {"lens", "do", *controls.KINDS}
 _log = logging.getLogger("datagraph.notebook")
 
 
@@ -111,6 +113,8 @@ class LiveView(anywidget.AnyWidget):
                 return
             self._journal = watcher.journal
             self._subscription = watcher.subscribe(self._told, MOST_HZ if self._is_looked_at() else 0.0)
+        if not self._fits():  # it was changed since `show`
+            await self._redraw(subject)
         if self._is_looked_at():
             self._greet()
         if watcher.snapshot is not None and watcher.snapshot.status != "running":
@@ -126,6 +130,13 @@ class LiveView(anywidget.AnyWidget):
         if message["kind"] == "ended":
             self._end()
             return
+        if message["kind"] == "graph":
+            subject = self._subject
+            if subject is not None:
+                subject.spawn(self._redraw, subject)
+            return
+        if message["kind"] == "tick" and not self._fits():
+            return
         if not self._is_looked_at():
             self._set_rate(0.0)
         elif message["kind"] == "tick":
@@ -135,6 +146,26 @@ class LiveView(anywidget.AnyWidget):
             self.send(message)
         if message["kind"] == "tick" and (self._is_looked_at() or self._heard == -math.inf):
             self._save()
+
+    def _fits(self) -> bool:
+        """Whether what is drawn is the graph whose ticks come; else it is just being drawn anew."""
+        return self._journal is None or self._journal.graph == self._graph
+
+    async def _redraw(self, subject: Subject) -> None:
+        """The run's graph is another one now: draw it, in a thread, then show it and what is so at this moment."""
+        journal = subject.watcher.journal
+        graph = journal.graph
+        drawn = await anyio.to_thread.run_sync(scene, graph)
+        with self._lock:
+            if self._subject is not subject or journal.graph is not graph:
+                return  # or it has changed again: then that is drawn next
+            self._graph, self.scene = graph, drawn
+        self._save(everything=True)
+        if self._is_looked_at():
+            self._send_scene()
+            last = journal.last()
+            if last is not None:
+                self._send_tick(last.decode())
 
     def _end(self) -> None:
         self._over = True
@@ -182,10 +213,13 @@ class LiveView(anywidget.AnyWidget):
         self._seq += 1
         self.send({"kind": "tick", "tick": text, "seq": self._seq})
 
+    def _send_scene(self) -> None:
+        self.send({"kind": "scene", "scene": self.scene, "controls": controls.offered(self._subject)})
+
     def _greet(self) -> None:
         """All that a browser needs to begin with: the scene, and what was seen so far, in place of what it has."""
         journal, self._owed = self._journal, False
-        self.send({"kind": "scene", "scene": self.scene})
+        self._send_scene()
         texts = journal.texts() if journal is not None else []
         self.send({"kind": "recording", "recording": journal.to_json(MOST_SAVED).decode() if journal and texts else ""})
         if texts:
@@ -209,7 +243,7 @@ class LiveView(anywidget.AnyWidget):
                     self._greet()
                 else:
                     subject.spawn(self._greet_once)
-            elif kind in {"lens", "do"}:
+            elif kind in _ANSWERED:
                 if subject is None:
                     raise DatagraphError("nothing runs yet: start the flow, and this view becomes live")
                 subject.spawn(self._answer, subject, content)
@@ -234,19 +268,21 @@ class LiveView(anywidget.AnyWidget):
             self._reply(content, error=f"{type(error).__name__}: {error}")
         else:
             self._reply(content, data=data)
-        if content["kind"] == "do":
+        if content["kind"] == "do" or content["kind"] in controls.ACTING:
             await subject.watcher.look(everybody=True)
 
     async def _done(self, subject: Subject, content: Message) -> Message:
         if content["kind"] == "do":
             action, node = str(content.get("action")), str(content.get("node") or "")
             return {"action": action, "node": node, "status": await subject.act(action, node)}
+        if content["kind"] in controls.KINDS:
+            return await controls.answer(subject, content)
         if "edge" in content:
             return lens.edge_data(await subject.edge_lens(str(content["edge"]), lens.MOST_ROWS))
         return lens.node_data(await subject.node_lens(str(content.get("node")), lens.MOST_ROWS))
 
     def _reply(self, content: Message, *, data: Message | None = None, error: str = "") -> None:
-        if content.get("kind") not in {"lens", "do"}:
+        if content.get("kind") not in _ANSWERED:
             return
         outcome = {"ok": True, "data": data} if not error else {"ok": False, "error": clean(error, 500)}
         self.send({"kind": "reply", "id": content.get("id"), **outcome})

@@ -206,3 +206,24 @@ def test_ticks_are_json_of_a_few_hundred_bytes() -> None:
     text = Journal(GRAPH).record(seen(1.0))
     assert len(text) < 600
     assert decode(text)["at"] == 1.0
+
+
+def test_another_graph_keeps_what_was_recorded_by_name() -> None:
+    """What both graphs have keeps its past, wherever it stands; what is new has none; what is gone is gone."""
+    journal = Journal(GRAPH)
+    for i in range(10):
+        journal.record(seen(i, read=i))
+    b = Node("b", inputs=(Port("y"),), outputs=(Port("z"),))
+    grown = by_port([b, *GRAPH.processors()], capacity=100, name="one")
+    journal.rewire(grown)
+    read = NODE_FIELDS.index("read")
+    names = [node.name for node in grown]
+    assert [tick["n"][names.index("a")][read] for tick in journal] == list(range(10))
+    assert {tick["n"][names.index("b")][read] for tick in journal} == {0}
+    assert kept(journal) == list(range(10))
+    assert journal.size == sum(map(len, journal.texts()))
+    for tick in journal:
+        unpack(tick, grown)
+    journal.rewire(GRAPH)
+    assert [tick["n"][1][read] for tick in journal] == list(range(10))
+    assert Journal.from_dict(journal.to_dict()).texts() == journal.texts()

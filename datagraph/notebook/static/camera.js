@@ -106,7 +106,8 @@ function watchSize(view) {
   const observer = new ResizeObserver(() => {
     const now = view.dom.stage.clientWidth;
     const high = view.dom.stage.clientHeight;
-    const dragged = Math.abs(high - (parseFloat(view.dom.stage.style.height) || high)) < 1 && view.camera.k && now === width;
+    const own = Math.abs(high - (parseFloat(view.dom.stage.style.height) || high)) < 1; // not while it is only squeezed
+    const dragged = own && view.camera.k && now === width && Math.abs(high - view.stageHeight) >= 1;
     if (dragged) view.camera.high = high;
     if (now) Object.assign(view, { stageWidth: now, stageHeight: high });
     if (!now || (now === width && view.camera.own)) return;

@@ -17,7 +17,7 @@ function makeHead(view) {
   const copy = button("Copy", "Copy as text", () => copyText(view, copy));
   const more = html("span", { class: "dgv-group" }, table, copy);
   const head = html("div", { class: "dgv-head" },
-    html("span", { class: "dgv-what" }, icon, name, badge), facts, html("span", { class: "dgv-buttons" }, steer, tools, more));
+    html("span", { class: "dgv-what" }, icon, name, badge), facts, html("span", { class: "dgv-buttons" }, steer, makeTools(view), tools, more));
   const sentence = html("p", { class: "dgv-sentence" });
   const error = html("p", { class: "dgv-error", hidden: true });
   const said = html("p", { class: "dgv-notice", role: "status", hidden: true });
@@ -107,20 +107,21 @@ function asText(view) {
   return `${lines.join("\n")}\n`;
 }
 
-async function copyText(view, place) {
+async function copyText(view, place, text = asText(view)) {
+  const label = (place.dgLabel ??= place.textContent);
   let said = "Copied";
   try {
-    await navigator.clipboard.writeText(asText(view));
+    await navigator.clipboard.writeText(text);
   } catch {
-    said = copyByHand(view) ? "Copied" : "Not allowed";
+    said = copyByHand(view, text) ? "Copied" : "Not allowed";
   }
   say(place, said);
-  setTimeout(() => say(place, "Copy"), 1500);
+  setTimeout(() => say(place, label), 1500);
 }
 
-function copyByHand(view) {
+function copyByHand(view, text) {
   const area = html("textarea", { class: "dgv-spoken" });
-  area.value = asText(view);
+  area.value = text;
   view.dom.root.append(area);
   area.select();
   const done = document.execCommand("copy");

@@ -11,7 +11,7 @@ function makeHover(view) {
   const { svg: picture, stage } = view.dom;
   stage.append(card);
   picture.addEventListener("pointerover", (event) => hoverOver(view, partOf(view, event.target)));
-  picture.addEventListener("pointerleave", () => hideHover(view));
+  picture.addEventListener("pointerleave", () => { hideHover(view); showEnds(view, null); });
   picture.addEventListener("pointerdown", () => hideCard(view));
 }
 
@@ -21,7 +21,8 @@ function hoverOver(view, part) {
   hideHover(view);
   for (const line of part?.kind === "node" ? edgesOf(view, part) : part ? [part] : []) flag(line.line, "dgv-near", true);
   hover.part = part;
-  if (!part || part === view.chosen || !view.shown || (part.kind === "node" && part.def.kind !== "processor")) return;
+  showEnds(view, part);
+  if (!part || view.dragging || part === view.chosen || !view.shown || (part.kind === "node" && part.def.kind !== "processor")) return;
   hover.timer = setTimeout(() => showHover(view, part), 180);
 }
 

@@ -13,13 +13,14 @@ function openLens(view, part) {
   const title = html("bdi", { class: "dgv-title" }, part.kind === "node" ? part.def.label : part.def.stream);
   const ends = part.kind === "edge" ? `${nameOf(view, part.def.source)} → ${nameOf(view, part.def.target)}` : part.def.facts.join(", ") || part.def.kind;
   const pause = button("Pause", "Pause this processor only", () => act(view, part.drawn?.[view.N.paused] ? "resume" : "pause", part.def.name), { hidden: true });
+  const more = button("Actions", "What can be done to it", () => openActions(view, part, more), { "aria-haspopup": "menu", hidden: !changes(view) });
   const close = button("×", "Close (Escape)", () => choose(view, null), { "aria-label": "Close the lens" });
   const facts = html("dl", { class: "dgv-numbers" });
   const charts = html("div", { class: "dgv-charts" });
   const answer = html("div", { class: "dgv-answer", "aria-live": "off" });
-  const head = html("div", { class: "dgv-lens-head" }, title, html("bdi", { class: "dgv-facts" }, ends), html("span", { class: "dgv-buttons" }, pause, close));
+  const head = html("div", { class: "dgv-lens-head" }, title, html("bdi", { class: "dgv-facts" }, ends), html("span", { class: "dgv-buttons" }, pause, more, close));
   dom.lens.replaceChildren(head, html("div", { class: "dgv-lens-body" }, html("div", { class: "dgv-side" }, facts, charts), answer));
-  view.lens = { part, facts, answer, pause, charts: chartsFor(part), values: new Map(), asking: false, asked: -Infinity, seen: null };
+  view.lens = { part, facts, answer, pause, more, charts: chartsFor(part), values: new Map(), asking: false, asked: -Infinity, seen: null };
   charts.append(...view.lens.charts.map((chart) => chart.figure));
   put(dom.lens, "hidden", false);
   put(dom.lens, "aria-label", `Lens: ${part.def.name}`);
@@ -59,6 +60,7 @@ function drawLens(view, tick) {
   }
   const steers = view.send && view.reached && part.def.kind === "processor" && part.kind === "node" && view.live && !isOver(view.live);
   put(lens.pause, "hidden", !steers);
+  put(lens.more, "hidden", !changes(view));
   if (part.kind === "node") say(lens.pause, view.live?.n[part.index][view.N.paused] ? "Resume" : "Pause");
   look(view);
 }

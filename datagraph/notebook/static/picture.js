@@ -8,7 +8,7 @@ function makePicture(view) {
   svg("rect", { class: "blocked", width: 6, height: 9 }, pattern);
   svg("path", { class: "stripe", d: "M-1,10.5L6.4,-1.2M-4,5.8L0.4,-1.2M2.6,15.2L9,5", "stroke-width": 1.5 }, pattern);
   dom.world = svg("g", { class: "dgv-world" }, dom.svg);
-  for (const layer of ["lines", "plates", "nodes", "over"]) dom[layer] = svg("g", { class: `dgv-${layer}` }, dom.world);
+  for (const layer of ["lines", "plates", "nodes", "over", "ghosts", "ends"]) dom[layer] = svg("g", { class: `dgv-${layer}` }, dom.world);
   view.N = fieldIndex(scene.fields.node);
   view.E = fieldIndex(scene.fields.edge);
   [LEVELS.amber, LEVELS.red] = scene.levels ?? [LEVELS.amber, LEVELS.red];
@@ -79,6 +79,7 @@ function drawAll(view) {
   for (const node of view.nodes) if (node.seen) drawNode(view, node, tick);
   drawFlag(view, tick);
   drawHead(view, tick);
+  drawControls(view);
   drawTime(view);
   const now = performance.now();
   if (now - view.slowly < 900 && !view.hurry) return;

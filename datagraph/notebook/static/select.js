@@ -50,7 +50,8 @@ function pressed(view, event) {
     group.focus({ preventScroll: true });
   } else {
     const part = partOf(view, event.target);
-    if (!part || event.ctrlKey || event.metaKey || event.altKey || !pressedOn(view, part, event.key)) return;
+    const key = event.key === "F10" && event.shiftKey ? "ContextMenu" : event.key;
+    if (!part || event.ctrlKey || event.metaKey || event.altKey || !pressedOn(view, part, key)) return;
   }
   event.preventDefault();
   event.stopPropagation();
@@ -59,6 +60,7 @@ function pressed(view, event) {
 // A key on a part of the picture; whether it meant something.
 function pressedOn(view, part, key) {
   if (key === "Enter" || key === " ") choose(view, part);
+  else if (key === "ContextMenu" && view.send) openPartMenu(view, part);
   else if (key === "+" || key === "=") zoomAt(view, 1.25);
   else if (key === "-") zoomAt(view, 1 / 1.25);
   else if (key === "0") fitCamera(view);

@@ -10,7 +10,10 @@ function hear(view, message) {
   if (!message || typeof message !== "object") return;
   view.reached = true;
   if (message.kind === "tick") hearTick(view, parsed(message.tick));
-  else if (message.kind === "scene") hearScene(view, message.scene);
+  else if (message.kind === "scene") {
+    hearControls(view, message.controls);
+    hearScene(view, message.scene);
+  }
   else if (message.kind === "recording") hearRecording(view, message.recording);
   else if (message.kind === "stale") hearStale(view, message);
   else if (message.kind === "ended") redrawNow(view);
@@ -38,15 +41,12 @@ function hearRecording(view, recording) {
 
 function hearScene(view, scene) {
   if (!scene?.nodes || !scene?.edges || JSON.stringify(scene) === JSON.stringify(view.scene)) return;
-  choose(view, null);
-  view.scene = scene;
-  view.mostTicks = mostTicks(scene);
-  Object.assign(view, { ticks: [], live: null, past: null, shown: null });
-  makePicture(view);
-  makeTable(view);
-  view.detail = -1;
-  Object.assign(view.camera, { own: false, high: null });
-  fitCamera(view);
+  changeScene(view, scene);
+}
+
+// What the kernel lets be done from here, besides pausing and stopping.
+function hearControls(view, calls) {
+  view.controls = new Set(Array.isArray(calls) ? calls : []);
   redrawNow(view);
 }
 

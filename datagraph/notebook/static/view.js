@@ -11,6 +11,7 @@ function newView(el, source) {
     ticks: [], mostTicks: mostTicks(scene), live: null, past: null, shown: null,
     camera: { x: 0, y: 0, k: 1, own: false, high: null }, detail: -1,
     chosen: null, roving: null, lens: null, hover: null, time: null,
+    controls: new Set(), menu: null, change: null, palette: null, dragging: false, letGo: null, endsTimer: 0,
     asked: 0, waiting: new Map(), stale: "", staleWhy: "", heard: performance.now(),
     awake: true, moving: null, reduced: matchMedia("(prefers-reduced-motion: reduce)"),
     frame: 0, drew: 0, cost: 0, stageWidth: 0, stageHeight: 0, sentenceHigh: 0,
@@ -34,7 +35,7 @@ function mount(el, source) {
   dom.stage = html("div", { class: "dgv-stage" }, dom.svg);
   makePicture(view);
   loadHistory(view, source.recording, source.tick);
-  dom.root.append(...head, dom.stage, makeTable(view), makeTime(view), makeLens(view), makeLegend(view));
+  dom.root.append(...head, dom.stage, makePalette(view), makeChange(view), makeTable(view), makeTime(view), makeLens(view), makeLegend(view), makeMenu(view));
   el.replaceChildren(dom.root);
   makeHover(view);
   makeCamera(view);
@@ -61,7 +62,9 @@ function close(view, ends) {
   clearTimeout(-view.frame);
   for (const end of ends) end?.();
   for (const waiting of view.waiting.values()) clearTimeout(waiting.timer);
-  clearTimeout(view.hover.timer);
+  for (const timer of [view.hover.timer, view.endsTimer, view.change.timer]) clearTimeout(timer);
+  closeMenu(view, false);
+  view.letGo?.();
   view.dom.root.remove();
 }
 
