@@ -58,6 +58,10 @@ class Changes:
         """These are the functions of the run's nodes; a later binding of theirs is another function."""
         self.processors = {processor.name: copy.copy(processor) for processor in processors}
 
+    def known(self) -> Mapping[str, Processor]:
+        """The processors that an edit can name here."""
+        return self.processors
+
     # -- what it would be -----------------------------------------------------------------------------------------
 
     async def planned(self, what: What | Flow) -> Change:

@@ -14,7 +14,10 @@ from ..events.journal import Journal
 from ..events.snapshot import Snapshot
 from ..exceptions import DatagraphError, InternalError, RunCancelledError, RunError, StoreLostError
 from ..executors.base import Executor
+from ..graph.change import compare
+from ..graph.edit import edits_of
 from ..graph.model import INPUT_PREFIX, Graph, Node
+from ..graph.rewiring import changed
 from ..observe.probe import Observer
 from ..observe.watch import Watcher
 from ..runtime.bridge import RuntimeThread
@@ -26,8 +29,9 @@ from ..runtime.values import OPEN
 from ..runtime.work import Work
 from ..streams.records import RunRecord
 from ..streams.store import Session, Store
-from .changing import Changes
+from .changing import Applied, Changes
 from .compile import maker, works
+from .steering import Steering, as_data
 
 if TYPE_CHECKING:
     from .processor import Processor
@@ -74,6 +78,8 @@ class LocalRun:
         self.graph = Graph.from_dict(record.graph)
         self.wiring = record.wiring
         self.changes = Changes(self)
+        self.steering = Steering(self)
+        self._answered = 0
         self.make: Callable[[Node, Processor], Work]
         self._observer = Observer(self.graph)
         self._watched = False
@@ -116,23 +122,47 @@ class LocalRun:
             return open_feeder(node, name, inbox, self.thread.soon, pace=pace)
         return feeder(node, name, values, pace=pace)
 
+    @property
+    def is_working(self) -> bool:
+        """Whether the nodes of the run are run here."""
+        return self.engine is not None and self._working
+
     def working_engine(self) -> StreamEngine:
         """What works on the run here; RunError where nothing does."""
         if self.record.status != "running":
             raise RunError(f"the run {self.record.id!r} is {self.record.status}: it cannot be changed any more")
-        if self.engine is None or not self._working:
+        if self.engine is None or not self.is_working:
             raise RunError(
                 f"nothing works on the run {self.record.id!r} in this process: change it where it was started, or "
                 f"recover it here first"
             )
         return self.engine
 
+    async def change(self, what: Any) -> Applied:
+        """Apply a change here, or have it applied by whoever runs the nodes."""
+        if self.is_working:
+            return await self.changes.apply(what)
+        if getattr(what, "processors", None) is not None:
+            self.working_engine()  # a flow has functions, which are of no use elsewhere: say so
+        edits = edits_of(what)
+        before = changed(self.graph, edits)
+        answer = await self.steering.do("change", edits=as_data(edits))
+        self.note(await self.session.beat({}))
+        return Applied(before, answer["version"], answer["ms"] / 1000)
+
+    async def undo(self) -> Applied:
+        """The same for taking the last change back."""
+        if self.is_working:
+            return await self.changes.undo()
+        before = self.graph
+        answer = await self.steering.do("undo")
+        self.note(await self.session.beat({}))
+        return Applied(compare(before, self.graph), answer["version"], answer["ms"] / 1000)
+
     def rewired(self, graph: Graph, version: int) -> None:
         """The wiring is another one since."""
         self.graph = graph
         self.wiring = version
-        self.record.wiring = version
-        self.record.graph = graph.to_dict()
         self._observer = Observer(graph)
         self._watcher.rewired(graph)
         self._wake()
@@ -222,6 +252,11 @@ class LocalRun:
         before, self.record = self.record.status, record
         if self.engine is not None and self.engine.failure is not None:
             self.failure = self.engine.failure
+        if record.wiring > self.wiring:  # whoever runs the nodes has changed it
+            self.rewired(Graph.from_dict(record.graph), record.wiring)
+        if record.asked > self._answered and self.is_working:
+            self._answered = record.asked
+            self.thread.spawn(self.steering.answer_all)
         if record.status != "running":
             error = self.outcome() or DatagraphError(f"the run {record.id!r} has ended: nothing can be sent to it")
             for inbox in self.inboxes.values():

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 import time
-from collections.abc import Generator, Iterator
+from collections.abc import Callable, Generator, Iterator
 from typing import TYPE_CHECKING, Any, Literal
 
 import anyio
@@ -21,8 +21,10 @@ from ..observe.bottleneck import Bottleneck, bottleneck
 from ..observe.frame import edges_frame, nodes_frame
 from ..observe.probe import Observer
 from ..observe.recording import Recording
+from ..runtime.breakpoints import Stop
 from ..runtime.bridge import RuntimeThread
 from ..runtime.failure import from_report
+from .breakpoints import Breakpoint
 from .letters import DeadLetters
 from .local import LocalRun
 from .results import RunStream
@@ -234,15 +236,15 @@ class Run:
         Takes what `plan` takes. Raises GraphError with every reason where it may not be done, WiringChangedError where
         somebody else was first, RunError where the run has ended; then nothing is changed.
         """
-        return self._thread.call(self._local.changes.apply, change)
+        return self._thread.call(self._local.change, change)
 
     async def aapply(self, change: Edit | Sequence[Edit] | Flow) -> Applied:
         """`apply`, awaited."""
-        return await self._thread.acall(self._local.changes.apply, change)
+        return await self._thread.acall(self._local.change, change)
 
     def undo(self) -> Applied:
         """Take back the last change that was not taken back yet, by a change at this moment; RunError without one."""
-        return self._thread.call(self._local.changes.undo)
+        return self._thread.call(self._local.undo)
 
     def tune(self, node: str, **changes: Any) -> Applied:
         """Change capacity, concurrency, workers, rate, retries, timeout, on_error or a setting of a node.
@@ -264,6 +266,32 @@ class Run:
         if position < 0:
             raise ValueError(f"a position counts values from the start of the stream; got {position}")
         return self._thread.call(self._local.changes.seek, node, name, position)
+
+    def step(self, node: str, n: int = 1) -> None:
+        """Let a paused node (see `pause`) do `n` values more; what it puts out moves on as far as others are going."""
+        if n < 1:
+            raise ValueError(f"a step is of one value at least; got {n}")
+        self._thread.call(self._step, self._node(node), n)
+
+    async def _step(self, node: str, count: int) -> None:
+        await self._local.steering.do("step", node=node, count=count)
+
+    def breakpoint(self, edge: str, predicate: Callable[[Any], Any]) -> Breakpoint:
+        """Hold the reader of an edge, "words->count.words", at each value for which the predicate is true.
+
+        The predicate is called for every value that comes by, in the process that runs the nodes, which must be this
+        one; another breakpoint on the edge takes the place of the one before. Raises UnknownIOError, RunError.
+        """
+        found = next((each for each in self.graph.edges if each.name == edge), None)
+        names = [each.name for each in self.graph.edges if self.graph.node(each.target).kind == "processor"]
+        if found is None or edge not in names:
+            raise UnknownIOError(f"no processor reads an edge {edge!r}{suggest(edge, names)}; there are: {names}")
+        stop = Stop(predicate)
+        self._thread.call(self._stop_at, found.target, found.target_port, stop)
+        return Breakpoint(self._local, edge, stop)
+
+    async def _stop_at(self, node: str, port: str, stop: Stop) -> None:
+        self._local.working_engine().set_stop(node, port, stop)
 
     # -- looking --------------------------------------------------------------------------------------------------
 

@@ -65,6 +65,44 @@ class RunSubject:
         record = self._local.record
         return "paused" if record.status == "running" and record.paused else record.status
 
+    # -- control --------------------------------------------------------------------------------------------------
+
+    async def plan(self, edits: list[dict[str, Any]]) -> Mapping[str, Any]:
+        """What edits, as `graph.edit.from_dict` reads them, would change, and why they may not be applied."""
+        found: Mapping[str, Any] = await self._local.steering.do("plan", edits=edits)
+        return found
+
+    async def change(self, edits: list[dict[str, Any]]) -> Mapping[str, Any]:
+        """Apply edits."""
+        found: Mapping[str, Any] = await self._local.steering.do("change", edits=edits)
+        return found
+
+    async def undo(self) -> Mapping[str, Any]:
+        """Take the last change back."""
+        found: Mapping[str, Any] = await self._local.steering.do("undo")
+        return found
+
+    async def step(self, node: str, count: int) -> str:
+        """Let a paused node do so many values more."""
+        self._node(node)
+        return str(await self._local.steering.do("step", node=node, count=count))
+
+    async def seek(self, node: str, port: str, position: int) -> object:
+        """Have an input go on at another position of its stream."""
+        return await self._local.steering.do("seek", node=node, port=port, position=position)
+
+    async def known(self) -> list[Mapping[str, Any]]:
+        """The processors that could be put into the run."""
+        found: list[Mapping[str, Any]] = await self._local.steering.do("known")
+        return found
+
+    async def resend(self, node: str) -> int:
+        """Give a node its dead letters again; how many."""
+        self._node(node)
+        count = await self._local.session.reopen(node)
+        await self._local.reopen()
+        return count
+
     # -- lenses ---------------------------------------------------------------------------------------------------
 
     async def edge_lens(self, edge: str, most: int) -> EdgeLook:

@@ -171,6 +171,8 @@ class StreamNode(Node):
 
     def given(self, reader: Reader, count: int) -> None:
         self._given_at, self._given = monotonic(), count
+        if self.engine.steps(self.name) is not None:
+            self.engine.stepped(self.name, count)
         self.writer.driven_at = self._given_at
         if self.work.timeout is not None:
             self.scope.deadline = anyio.current_time() + self.work.timeout
@@ -179,6 +181,9 @@ class StreamNode(Node):
         return self.engine.is_paused(self.name)
 
     def chunk_limit(self) -> int:
+        return self.within_steps(self._chunk_size())
+
+    def _chunk_size(self) -> int:
         if self.work.timeout is not None or self.work.rate is not None:
             return 1
         if self.arbitrary:
@@ -294,7 +299,7 @@ class StreamNode(Node):
         writer, gathered = self.writer, len(outlet.buffer)
         if gathered >= outlet.full or writer.waiting_for_room or self.work.rate is not None:
             return False
-        if self.closing or self.halting or self.engine.is_paused(self.name):
+        if self.closing or self.halting or self.engine.steps(self.name) is not None:
             return False
         outlet.step = min(GATHER, 2 * outlet.step)
         outlet.limit = min(outlet.full, gathered + outlet.step)
@@ -306,6 +311,9 @@ class StreamNode(Node):
         await self.writer.pressed(outlet)
         if self.engine.is_paused(self.name):
             await self.engine.gate(self)
+        if not self.work.inputs and self.engine.steps(self.name) is not None:
+            self.engine.stepped(self.name, 1)
+            outlet.limit = 0
         if self.work.rate is not None and not self.work.inputs:
             outlet.limit = 0
             await self.engine.paced(self)

@@ -294,7 +294,7 @@ class Zipped(Reader):
                 raise MismatchedIOError(f"streams of unequal length were zipped with strict=True: {short} ended first")
             if self._pad is _MISSING:
                 return []
-        limit = min([limit, *(len(p.unread) for p, more in zip(self._ports, alive, strict=True) if more)])
+        limit = min([limit, *(p.available() for p, more in zip(self._ports, alive, strict=True) if more)])
         columns = [p.take(limit) if more else [self._pad] * limit for p, more in zip(self._ports, alive, strict=True)]
         return list(zip(*columns, strict=True))
 

@@ -156,17 +156,23 @@ class ValueNode(Node):
             for port in ports:
                 if not await port.fill():
                     return None
-            count = min(self._grain(), *(len(port.unread) for port in ports))
+            count = self.within_steps(min(self._grain(), *(port.available() for port in ports)))
+            self._step(count)
             start = ports[0].position
             return Slot(ports, start, list(zip(*(port.take(count) for port in ports), strict=True)))
         while (port_ := await self._ready_port()) is not None:
             grain = self._grain()
             if self.work.concurrency > 1:
                 grain = max(1, min(grain, len(port_.unread) // self.work.concurrency))
-            values = port_.take(grain)
+            values = port_.take(self.within_steps(grain))
             if values:
+                self._step(len(values))
                 return Slot((port_,), port_.position - len(values), values)
         return None
+
+    def _step(self, count: int) -> None:
+        if self.engine.steps(self.name) is not None:
+            self.engine.stepped(self.name, count)
 
     async def _ready_port(self) -> Port | None:
         """The port to read from next: dead letters that came back go first."""

@@ -21,6 +21,7 @@ from ..streams.codec import Codec
 from ..streams.records import Advance, Commit, NodeRecord
 from ..streams.store import Session
 from ..streams.text import short
+from .breakpoints import Stop
 from .clock import Clock
 from .context import Context
 from .failure import Failure, GivenUp, leading, not_resumable, report
@@ -53,6 +54,15 @@ class Engine(Hub, Delivery, Protocol):
 
     def is_paused(self, node: str) -> bool:
         """Whether the run or this node is paused."""
+
+    def stop_at(self, node: str, port: str) -> Stop | None:
+        """The breakpoint at a port."""
+
+    def steps(self, node: str) -> int | None:
+        """How many values a node that is paused may still do; None for one that is not."""
+
+    def stepped(self, node: str, count: int) -> None:
+        """It does so many of them now."""
 
     def opened(self, node: Node, record: NodeRecord) -> None:
         """The node was claimed here."""
@@ -126,6 +136,10 @@ class Node:
     def hand(self) -> tuple[list[tuple[Port, int, int]], Any]:
         """The positions in hand, and the value."""
         return [], None
+
+    def within_steps(self, count: int) -> int:
+        """So many values, one where the node is paused and may do some."""
+        return count if self.engine.steps(self.name) is None else 1
 
     def halts(self) -> bool:
         """Whether its function is to be left, and may be left now."""
@@ -265,6 +279,7 @@ class Node:
             port.resume(record, [each for each in segments if port_of(each[0], list(self.ports)) == name])
             port.bad = dict(self._bad.get(name, {}))
             port.halts = self.halts
+            port.stop = self.engine.stop_at(self.name, name)
             if self.work.wait:
                 port.hold = "open"
         self.context = Context(
@@ -370,6 +385,8 @@ class Node:
         for segment in self.segments():
             self.session.signals.set(f"values:{segment.stream}")
         self.session.signals.set(f"turn:{self.name}")
+        for port in self.ports.values():
+            port.poke()
 
     def redo(self) -> bool:
         """Leave the function at once; whoever follows does again what it has in hand. False where that cannot be."""

@@ -39,7 +39,8 @@ class SharedNode(ValueNode):
                     grain = self._grain()
                     if self.work.concurrency > 1:
                         grain = max(1, min(grain, left // self.work.concurrency))
-                    values = port.take(min(left, grain))
+                    values = port.take(self.within_steps(min(left, grain)))
+                    self._step(len(values))
                     return Slot((port,), port.position - len(values), values)
                 await self._committed()
             if not await self._take():

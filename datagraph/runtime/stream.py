@@ -14,6 +14,7 @@ from ..exceptions import DatagraphError, StoreError, StoreLostError
 from ..executors.base import Executor
 from ..streams.records import Rewired, RunRecord
 from ..streams.store import Session, Store
+from .breakpoints import Stop
 from .failure import Failure, leading
 from .garbage import seldom
 from .generate import StreamNode
@@ -66,6 +67,8 @@ class StreamEngine(LocalHub):
         self._logs: dict[str, NodeLog] = {}
         self._flushing = anyio.Lock()
         self._next_attempt: dict[str, float] = {}
+        self._steps: dict[str, int] = {}
+        self._stops: dict[tuple[str, str], Stop] = {}
         self._scope = anyio.CancelScope()
         self._rewound: float | None = None
         self._missed = session.signals.missed
@@ -249,8 +252,38 @@ class StreamEngine(LocalHub):
     # -- asked by nodes -------------------------------------------------------------------------------------------
 
     def is_paused(self, node: str) -> bool:
+        return self.is_held(node) and not self._steps.get(node)
+
+    def is_held(self, node: str) -> bool:
         record = self.record
         return record is not None and (record.paused or node in record.paused_nodes)
+
+    def stop_at(self, node: str, port: str) -> Stop | None:
+        return self._stops.get((node, port))
+
+    def set_stop(self, node: str, port: str, stop: Stop | None) -> None:
+        """Hold the values of a port that a predicate chooses; None: not any more."""
+        if stop is None:
+            self._stops.pop((node, port), None)
+        else:
+            self._stops[node, port] = stop
+        for each in self.nodes:
+            if each.name == node and port in each.ports:
+                each.ports[port].stop = stop
+
+    def step(self, node: str, count: int) -> None:
+        """Let a paused node do so many values more."""
+        self._steps[node] = self._steps.get(node, 0) + count
+        self._gate.set()
+        self._gate = anyio.Event()
+
+    def steps(self, node: str) -> int | None:
+        return self._steps.get(node, 0) if self.is_held(node) else None
+
+    def stepped(self, node: str, count: int) -> None:
+        left = self._steps.pop(node, 0) - count
+        if left > 0:
+            self._steps[node] = left
 
     async def gate(self, node: Node) -> None:
         while self.is_paused(node.name) and not node.halting:
