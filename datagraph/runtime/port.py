@@ -248,10 +248,10 @@ class Port:
 
     def take(self, count: int) -> list[Any]:
         """Up to `count` unread values; `fill` first. May be none, where all of them are known to be bad."""
-        if self.stop is not None:
-            count = min(count, self.available())
         if self.bad:
             count = self._up_to_bad(count)
+        if self.stop is not None:
+            count = min(count, self.available())
         unread = self.unread
         if count >= len(unread):
             self.unread = []
