@@ -157,7 +157,6 @@ class ValueNode(Node):
                 if not await port.fill():
                     return None
             count = self.within_steps(min(self._grain(), *(port.available() for port in ports)))
-            self._step(count)
             start = ports[0].position
             return Slot(ports, start, list(zip(*(port.take(count) for port in ports), strict=True)))
         while (port_ := await self._ready_port()) is not None:
@@ -166,13 +165,8 @@ class ValueNode(Node):
                 grain = max(1, min(grain, len(port_.unread) // self.work.concurrency))
             values = port_.take(self.within_steps(grain))
             if values:
-                self._step(len(values))
                 return Slot((port_,), port_.position - len(values), values)
         return None
-
-    def _step(self, count: int) -> None:
-        if self.engine.steps(self.name) is not None:
-            self.engine.stepped(self.name, count)
 
     async def _ready_port(self) -> Port | None:
         """The port to read from next: dead letters that came back go first."""
@@ -212,7 +206,9 @@ class ValueNode(Node):
         """Work through a slot; returns early where it was recalled."""
         while not slot.done:
             try:
-                if self._careful:
+                if self.engine.steps(self.name) is not None:
+                    await self._step(slot)
+                elif self._careful:
                     for value in slot.it:
                         slot.results.append(await self._try(slot, value))
                         self._tell()
@@ -229,6 +225,14 @@ class ValueNode(Node):
                 continue
             if self.halted or not slot.left():
                 return
+
+    async def _step(self, slot: Slot) -> None:
+        """One value of a node that is paused and may do some."""
+        for value in slot.it:
+            self.engine.stepped(self.name, 1)
+            slot.results.append(await self._try(slot, value))
+            self._tell()
+            return
 
     async def _in_loop(self, slot: Slot) -> None:
         call, append, writer = self._call, slot.results.append, self.writer

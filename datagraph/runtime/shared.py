@@ -40,7 +40,6 @@ class SharedNode(ValueNode):
                     if self.work.concurrency > 1:
                         grain = max(1, min(grain, left // self.work.concurrency))
                     values = port.take(self.within_steps(min(left, grain)))
-                    self._step(len(values))
                     return Slot((port,), port.position - len(values), values)
                 await self._committed()
             if not await self._take():
