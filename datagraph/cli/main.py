@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from .errors import Commands, failure, misuse
+from .settings import read_settings
 
 if TYPE_CHECKING:
     from ..flow.run import Run
@@ -252,6 +253,51 @@ def resume(context: typer.Context, run: RunName, node: Node = None) -> None:
     found = _attach(context, run)
     found.resume(node)
     typer.echo(f"{found.id} {'goes on' if node is None else f'goes on at {node}'}")
+
+
+@app.command()
+def tune(
+    context: typer.Context,
+    run: RunName,
+    node: Annotated[str, typer.Argument(metavar="NODE", help="The processor.")],
+    changes: Annotated[
+        list[str],
+        typer.Argument(
+            metavar="NAME=VALUE...", help="capacity, concurrency, workers, rate, retries, timeout, on_error."
+        ),
+    ],
+) -> None:
+    """Change the settings of a node while its run goes on; the process that runs it does so.
+
+    Example: datagraph tune stdlib judged concurrency=2
+    """
+    from ..graph.edit import Tune
+
+    typer.echo(str(_attach(context, run).apply(Tune(node, **read_settings(changes)))))
+
+
+@app.command()
+def undo(context: typer.Context, run: RunName) -> None:
+    """Take back the last change of a run that was not taken back yet.
+
+    Example: datagraph undo stdlib
+    """
+    typer.echo(str(_attach(context, run).undo()))
+
+
+@app.command()
+def step(
+    context: typer.Context,
+    run: RunName,
+    node: Annotated[str, typer.Argument(metavar="NODE", help="The processor; paused before.")],
+    count: Annotated[int, typer.Argument(min=1, help="Values to do.")] = 1,
+) -> None:
+    """Let a paused node do some values more.
+
+    Example: datagraph pause stdlib --node judged && datagraph step stdlib judged 3
+    """
+    _attach(context, run).step(node, count)
+    typer.echo(f"{node} may do {count} more")
 
 
 @app.command()

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from ..exceptions import GraphError, RunError
 from ..graph.change import Change, compare
+from ..graph.diff import picture
 from ..graph.edit import Connect, Edit, Insert, Swap, edits_of, node_of
 from ..graph.model import Graph, Node, Port
 from ..graph.rewiring import becoming, changed
@@ -46,6 +47,38 @@ class Applied:
     __repr__ = __str__
 
 
+@dataclass(frozen=True, slots=True)
+class Planned:
+    """What a change would be: `lines()` in words, `problems` why it may not be applied; a picture in a notebook."""
+
+    change: Change
+
+    @property
+    def problems(self) -> tuple[str, ...]:
+        """Every reason against it; () where it can be applied."""
+        return self.change.problems
+
+    @property
+    def graph(self) -> Graph:
+        """What the run would be."""
+        return self.change.after
+
+    def lines(self) -> tuple[str, ...]:
+        """The differences in short sentences."""
+        return self.change.lines()
+
+    def __str__(self) -> str:
+        return picture(self.change)
+
+    def __repr__(self) -> str:
+        return f"Planned({'; '.join(self.lines()) or 'nothing changes'})"
+
+    def _repr_mimebundle_(self, include: Any = None, exclude: Any = None) -> dict[str, str]:
+        from ..drawing.diffed import diffed  # layout and drawing only where a picture is asked for
+
+        return {"text/plain": str(self), "image/svg+xml": diffed(self.change)}
+
+
 class Changes:
     """The changes of one run in the process that works on it. Lives in the runtime thread."""
 
@@ -63,10 +96,6 @@ class Changes:
         return self.processors
 
     # -- what it would be -----------------------------------------------------------------------------------------
-
-    async def planned(self, what: What | Flow) -> Change:
-        """`plan`, in the runtime thread."""
-        return self.plan(what)
 
     def plan(self, what: What | Flow) -> Change:
         """What a change would be, with everything that forbids it; GraphError for what is no change."""

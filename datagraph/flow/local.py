@@ -29,7 +29,7 @@ from ..runtime.values import OPEN
 from ..runtime.work import Work
 from ..streams.records import RunRecord
 from ..streams.store import Session, Store
-from .changing import Applied, Changes
+from .changing import Applied, Changes, Planned
 from .compile import maker, works
 from .steering import Steering, as_data
 
@@ -137,6 +137,12 @@ class LocalRun:
                 f"recover it here first"
             )
         return self.engine
+
+    async def planned(self, what: Any) -> Planned:
+        """What a change would be; of a run whose nodes run elsewhere, as far as its graph tells."""
+        if self.is_working or getattr(what, "processors", None) is not None:
+            return Planned(self.changes.plan(what))
+        return Planned(changed(self.graph, edits_of(what)))
 
     async def change(self, what: Any) -> Applied:
         """Apply a change here, or have it applied by whoever runs the nodes."""

@@ -37,9 +37,8 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from ..drawing.charts import Picture
-    from ..graph.change import Change
     from ..graph.edit import Edit
-    from .changing import Applied
+    from .changing import Applied, Planned
     from .flow import Flow
 
 Status = Literal["running", "paused", "completed", "failed", "cancelled"]
@@ -221,14 +220,14 @@ class Run:
 
     # -- changing -------------------------------------------------------------------------------------------------
 
-    def plan(self, change: Edit | Sequence[Edit] | Flow) -> Change:
+    def plan(self, change: Edit | Sequence[Edit] | Flow) -> Planned:
         """What a change would be, as text and picture, with every reason why it may not be applied.
 
         Args:
             change: one edit (`Move`, `Swap`, `Insert`, `Drop`, `Connect`, `Disconnect`, `Tune`), several that are one
                 change, or a flow that the run shall be like.
         """
-        return self._thread.call(self._local.changes.planned, change)
+        return self._thread.call(self._local.planned, change)
 
     def apply(self, change: Edit | Sequence[Edit] | Flow) -> Applied:
         """Change the run while it goes on; every value meets exactly one wiring, and none is lost or repeated.

@@ -15,6 +15,7 @@ from typing import Any
 
 from ..drawing.style import RED_FROM, number, percent, seconds
 from ..events.snapshot import EdgeState, NodeState, Snapshot
+from ..graph.edit import Tune, code
 from ..graph.model import Graph
 from .advice import Advice, Setting, advise, more_room, named
 
@@ -43,9 +44,25 @@ class Bottleneck:
     def __str__(self) -> str:
         return self.sentence
 
+    @property
+    def fix(self) -> Tune | None:
+        """The edit that does what is advised, for ``run.apply``; None where nothing is."""
+        advice = self.advice
+        if advice.kind == "none" or advice.after is None:
+            return None
+        changes: dict[str, Any] = {advice.kind: advice.after if advice.kind == "rate" else int(advice.after)}
+        if advice.capacity is not None:
+            changes["capacity"] = advice.capacity
+        return Tune(advice.node, **changes)
+
     def _repr_mimebundle_(self, include: Any = None, exclude: Any = None) -> dict[str, str]:
         shown = re.sub("`([^`]*)`", r"<code>\1</code>", html.escape(self.sentence))
-        return {"text/plain": self.sentence, "text/html": f"<p>{shown}</p>"}
+        fix = self.fix
+        if fix is None:
+            return {"text/plain": self.sentence, "text/html": f"<p>{shown}</p>"}
+        cure = f"run.apply({code(fix)})"
+        plain, rich = f"{self.sentence}\n{cure}", f"<p>{shown}</p><pre>{html.escape(cure)}</pre>"
+        return {"text/plain": plain, "text/html": rich}
 
 
 def bottleneck(graph: Graph, snapshot: Snapshot) -> Bottleneck:
