@@ -9,7 +9,7 @@ from typing import Any, Self
 
 from anyio.lowlevel import checkpoint
 
-from ..exceptions import FencedError, LeaseHeldError, RunExistsError, RunNotFoundError, StoreLostError, UnknownIOError
+from ..exceptions import FencedError, LeaseHeldError, RunExistsError, RunNotFoundError, StoreLostError
 from .codec import Codec
 from .memory_rewire import rewire_run
 from .memory_rules import apply_commit, reopen_node, take_range
@@ -27,6 +27,7 @@ from .records import (
     RunSpec,
     Taken,
 )
+from .refusals import unasked
 from .signals import Signals
 
 
@@ -331,7 +332,7 @@ class MemorySession:
         """See `Session.answer`."""
         run = await self._reach()
         if ask not in run.asks:
-            raise UnknownIOError(f"run {self.run!r} has no ask {ask}; its graph says what it has")
+            raise unasked(self.run, ask)
         run.answers.setdefault(ask, data)
         run.tell("run")
 

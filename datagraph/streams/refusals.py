@@ -1,8 +1,8 @@
-"""Why a change of the wiring is not made, in the same words for every store."""
+"""Why a change of the wiring is not made, or an ask not answered, in the same words for every store."""
 
 from __future__ import annotations
 
-from ..exceptions import RunError, StreamTrimmedError, WiringChangedError
+from ..exceptions import RunError, StreamTrimmedError, UnknownIOError, WiringChangedError
 
 
 def wiring_changed(run: str, expected: int, found: int) -> WiringChangedError:
@@ -29,3 +29,8 @@ def not_kept(stream: str, expected: int, found: int) -> StreamTrimmedError:
 def cannot_rewire(run: str, why: str) -> RunError:
     """The run is not as the change needs it."""
     return RunError(f"run {run!r} cannot be rewired like this: {why}; look at the run again and plan anew")
+
+
+def unasked(run: str, ask: str) -> UnknownIOError:
+    """Nobody has asked that, or long ago."""
+    return UnknownIOError(f"run {run!r} has no ask {ask}: it was never made, or 1,000 others since; there is no answer")

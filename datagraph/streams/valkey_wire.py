@@ -37,6 +37,7 @@ from .records import (
     StreamSpec,
     inputs_of,
 )
+from .refusals import unasked
 from .text import short
 
 STATE: Final = (
@@ -155,6 +156,8 @@ def refusal(run: str, node: str, worker: str, reply: Sequence[Any]) -> Datagraph
             return lost_run(run)
         case "UNKNOWN":
             return UnknownIOError(f"run {run!r} has no {why}; its graph says what it has")
+        case "UNASKED":
+            return unasked(run, why)
         case "READONLY":
             return ReadOnlyIOError(f"{why!s}, not by {node!r} (run {run!r})")
         case "FENCED":
@@ -166,7 +169,8 @@ def refusal(run: str, node: str, worker: str, reply: Sequence[Any]) -> Datagraph
             )
         case "REWOUND":
             return RewoundError(
-                f"{of_node}: {why}; the store went back in time: claim the node again and go on from there"
+                f"{of_node}: {why}; the store went back in time, or the node was changed: claim the node again and "
+                f"go on from there"
             )
         case "MOVED":
             return MovedError(f"{of_node}: {why}; the run was rewired: claim the node again and go on from there")

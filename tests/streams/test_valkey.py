@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -17,9 +18,10 @@ from datagraph.exceptions import (
     StoreConfigError,
 )
 from datagraph.streams import valkey
-from datagraph.streams.records import Commit, NodeSpec, ReaderSpec, RunSpec, StreamSpec, Write
+from datagraph.streams.records import NOW, Commit, Cut, Join, NodeSpec, ReaderSpec, Rewire, RunSpec, StreamSpec, Write
+from datagraph.streams.store import Session
 from datagraph.streams.valkey import ENDED_TTL, TTL, ValkeyStore
-from tests.streams.kit import Hand, chain, contents, frame, session_of, told, values_of
+from tests.streams.kit import Hand, chain, contents, frame, insert, session_of, told, values_of
 
 pytestmark = pytest.mark.anyio
 
@@ -35,6 +37,8 @@ STORY = [
     b"NodeStarted a",
     b"NodeEnded a",
     b"NodeEnded a",
+    b"NodeStarted c",
+    b"NodeEnded c",
     b"NodeStarted b",
     b"t",
     b"RunPaused",
@@ -44,6 +48,20 @@ STORY = [
     b"NodeEnded b",
     b"RunEnded",
 ]
+
+
+async def rewired(one: Session, two: Session, spec: RunSpec) -> None:
+    """Node c comes and goes, and somebody asks for it."""
+    more = replace(spec, nodes=(*spec.nodes, NodeSpec("c", inputs=(("r", "y"),))))
+    assert (await one.rewire(Rewire(0, more, joins=[Join("c", "r", "y", 0)], added=["c"], fresh=["b"]))).joins == (0,)
+    ask = await two.ask(b"drop c")
+    assert await one.asks() == [(ask, b"drop c")]
+    assert await one.rewire(Rewire(1, spec, cuts=[Cut("c", "r", NOW)], note=b"dropped")) == (2, (6,), ())
+    await one.answer(ask, b"done")
+    assert await two.answered(ask) == b"done"
+    assert [note for *_, note in await two.changes()] == [b"", b"dropped"]
+    c = await Hand.on(two, "c")
+    await c.read("r", "y", 6, status="done")
 
 
 async def story(store: ValkeyStore, run: str) -> list[int]:
@@ -73,6 +91,7 @@ async def story(store: ValkeyStore, run: str) -> list[int]:
         assert (await two.read(taken.range.stream, 0, 1)).frames[0].payload == b"\7"
         await a.commit(writes=[a.to("y", [7], end=True)], claim=taken.range.id, upto=1)
         await a.commit(status="done")
+        await rewired(one, two, chain(run, shared=True))
         b = await Hand.on(one, "b")
         assert await one.grow("b", "q", 100, 200)
         await one.hold("b", "q", "open", capacity=300)
@@ -80,7 +99,8 @@ async def story(store: ValkeyStore, run: str) -> list[int]:
         assert ("~w2", "y") in (await one.probe()).streams["y"].readers
         await two.follow("y", None)
         await two.tell([b"t"])
-        assert (await one.beat({"b": {"busy": 0.5}})).status == "running"
+        record = await one.beat({"b": {"busy": 0.5}})
+        assert (record.status, record.wiring, record.asked) == ("running", 2, 1)
         for action in ("pause", "resume"):
             await two.control(action)
             await two.control(action, "b")
@@ -117,7 +137,7 @@ async def test_every_script_sent_twice_takes_effect_once(valkey_store: ValkeySto
 
     valkey_store._client.script = twice  # type: ignore[method-assign]
     assert await story(valkey_store, run_id) == [1, 2, 3, 4, 5, 7]
-    assert len({script.sha for script, *_ in sent}) == 14  # all but forget
+    assert len({script.sha for script, *_ in sent}) == 17  # all but forget
 
 
 def acl_of(text: str) -> list[str]:
@@ -159,11 +179,20 @@ async def test_every_key_of_a_run_expires_and_forget_leaves_none(
     """Days while it runs, hours once it has ended, at once when it is forgotten."""
     async with session_of(valkey_store, chain(run_id)) as session:
         await (await Hand.on(session, "in:x")).write("x", [1])
+        change = insert(chain(run_id))
+        await session.rewire(change)
+        dropped = replace(change.spec, nodes=change.spec.nodes[:3], streams=change.spec.streams[:4])
+        await session.rewire(Rewire(1, dropped, cuts=[Cut("clean", "c", NOW)]))
+        await session.answer(await session.ask(b""), b"")
         assert all(0 < raw.ttl(key) <= TTL for key in keys_of())
         assert raw.ttl(f"dg:{{{run_id}}}:run") > 6 * 24 * HOUR
         await session.control("cancel")
         assert all(0 < raw.ttl(key) <= ENDED_TTL for key in keys_of())
-    assert await valkey_store.forget(run_id) == 5 + 3 * 4 + 4 * 2
+        await session.answer(await session.ask(b""), b"")
+        raw.delete(f"dg:{{{run_id}}}:asks", f"dg:{{{run_id}}}:answers")
+        await session.answer(await session.ask(b""), b"")
+        assert all(0 < raw.ttl(key) <= ENDED_TTL for key in keys_of())
+    assert await valkey_store.forget(run_id) == 8 + 4 * 4 + 5 * 2
     assert keys_of() == []
     assert raw.zscore("dg:runs", run_id) is None
     assert await valkey_store.forget(run_id) == 0

@@ -18,7 +18,7 @@ from datagraph.exceptions import (
 from datagraph.streams.records import RunSpec, StreamSpec
 from datagraph.streams.server import Server
 from datagraph.streams.valkey import ValkeyStore
-from tests.streams.kit import Hand, chain, contents, session_of, values_of
+from tests.streams.kit import Hand, chain, contents, insert, session_of, values_of
 
 pytestmark = pytest.mark.anyio
 
@@ -49,6 +49,12 @@ async def test_a_store_that_restarted_empty_is_a_lost_run(tmp_path: Path, run_id
                 lambda: session.logs("a"),
                 lambda: session.events(),
                 lambda: session.probe(),
+                lambda: session.rewire(insert(chain(run_id))),
+                lambda: session.changes(),
+                lambda: session.ask(b""),
+                lambda: session.asks(),
+                lambda: session.answer("1-0", b""),
+                lambda: session.answered("1-0"),
             ):
                 with pytest.raises(
                     StoreLostError, match=f"'{run_id}' is not in the store any more: did the store restart"
