@@ -64,7 +64,7 @@ _NODE_SHARES = frozenset(i for i, name in enumerate(NODE_FIELDS) if name in _SHA
 _EDGE_SHARES = frozenset(i for i, name in enumerate(EDGE_FIELDS) if name in _SHARES)
 _NODE_VALUES, _EDGE_VALUES = attrgetter(*NODE_FIELDS), attrgetter(*EDGE_FIELDS)
 _NODE_ERROR = NODE_FIELDS.index("error")
-_FACTS = ("at", "elapsed", "status", "paused", "stopping", "workers", "error", "sentence", "bottleneck")
+_FACTS = ("at", "elapsed", "status", "paused", "stopping", "workers", "error", "sentence", "bottleneck", "edits")
 
 _ENCODER = msgspec.json.Encoder()
 _DECODER = msgspec.json.Decoder(dict[str, Any])
@@ -107,7 +107,8 @@ def unpack(tick: Mapping[str, Any], graph: Graph, *, run: str = "", name: str = 
             edge.name: msgspec.convert({**_ends(edge), **_named(EDGE_FIELDS, values)}, EdgeState)
             for edge, values in zip(graph.edges, tick["e"], strict=True)
         }
-        facts = {"run": run, "name": name, **{fact: tick[fact] for fact in _FACTS}}
+        known = {"edits": 0, **tick}  # which earlier recordings do not have
+        facts = {"run": run, "name": name, **{fact: known[fact] for fact in _FACTS}}
         return replace(msgspec.convert(facts, Snapshot), nodes=nodes, edges=edges)
     except (KeyError, TypeError, ValueError, msgspec.ValidationError) as error:
         raise CodecError(f"this is no moment of the graph {graph.name!r}: {error}; something else wrote it") from None

@@ -74,7 +74,7 @@ class EdgeState:
 
 @dataclass(frozen=True, slots=True)
 class Snapshot:
-    """A run at the time `at` (seconds since the epoch, the server's clock). `stale` counts the seconds since then."""
+    """A run at the time `at` (seconds since the epoch, the server's clock); `edits` counts the changes to take back."""
 
     run: str
     name: str
@@ -89,3 +89,4 @@ class Snapshot:
     error: str = ""
     sentence: str = ""
     bottleneck: str = ""
+    edits: int = 0

@@ -15,6 +15,7 @@ from ..graph.diff import picture
 from ..graph.edit import Connect, Edit, Insert, Swap, edits_of, node_of
 from ..graph.model import Graph, Node, Port
 from ..graph.rewiring import becoming, changed
+from ..graph.wiring import CAPACITY
 from ..runtime.rewire import Moved, Orders
 from ..runtime.types import compatible, type_text
 from ..runtime.work import Work
@@ -102,10 +103,15 @@ class Changes:
         flow = getattr(what, "processors", None)
         fits = self._fits([*self.processors.values(), *_given(what)])
         if flow is not None:
-            found = becoming(self._local.graph, flow, fits=fits)
+            found = becoming(self._local.graph, flow, fits=fits, capacity=self._capacity)
         else:
-            found = changed(self._local.graph, what, fits=fits)  # type: ignore[arg-type]
+            edits = edits_of(what)  # type: ignore[arg-type]
+            found = changed(self._local.graph, edits, fits=fits, capacity=self._capacity)
         return self._checked(found, self._functions(found, what))
+
+    @property
+    def _capacity(self) -> int:
+        return int(self._local.record.meta.get("capacity") or CAPACITY)
 
     def _fits(self, processors: Sequence[Processor]) -> Any:
         known = {}
@@ -191,15 +197,15 @@ class Changes:
         before = (self._local.graph, dict(self.processors))
         if change.is_empty:
             return Applied(change, self._local.wiring, 0.0)
-        done = await self._carry_out(change, functions)
+        done = await self._carry_out(change, functions, undoable=self.undoable + (1 if keep else -1))
         if keep:
             self._before.append(before)
         return Applied(change, done.version, time.monotonic() - began)
 
-    async def _carry_out(self, change: Change, functions: dict[str, Processor]) -> Rewired:
+    async def _carry_out(self, change: Change, functions: dict[str, Processor], *, undoable: int) -> Rewired:
         local = self._local
         engine = local.working_engine()
-        orders = self._orders(change, functions)
+        orders = self._orders(change, functions, undoable=undoable)
         done = await engine.change(orders)
         self.processors = functions
         local.rewired(change.after, done.version)
@@ -210,16 +216,16 @@ class Changes:
     async def seek(self, node: str, port: str, position: int) -> Applied:
         """Have an input go on at another position of what it reads."""
         began, local = time.monotonic(), self._local
-        orders = self._orders(compare(local.graph, local.graph), self.processors)
+        orders = self._orders(compare(local.graph, local.graph), self.processors, undoable=self.undoable)
         orders.seeks = [(node, port, position)]
         done = await local.working_engine().change(orders)
         local.rewired(local.graph, done.version)
         return Applied(compare(local.graph, local.graph), done.version, time.monotonic() - began)
 
-    def _orders(self, change: Change, functions: Mapping[str, Processor]) -> Orders:
+    def _orders(self, change: Change, functions: Mapping[str, Processor], *, undoable: int) -> Orders:
         local, after = self._local, change.after
         record, make = local.record, local.make
-        meta = dict(record.meta)
+        meta: dict[str, Any] = {**record.meta, "undoable": undoable}
         meta["sources"] = {name: p.source[:20_000] for name, p in functions.items() if p.source}
         spec = specify(
             record.id,

@@ -76,6 +76,7 @@ class Plan:
                 meta={
                     "stores": store.codec.name,
                     "sources": sources(self.flow),
+                    "capacity": self.flow.capacity,
                     "keep": self.flow.keep,
                     "keep_results": self.flow.keep_results,
                 },

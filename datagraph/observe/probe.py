@@ -65,6 +65,7 @@ class Observer:
             edges={edge.name: _edge(self._graph, edge, probe, look, before) for edge in self._graph.edges},
             workers=len(_workers(probe)),
             error=_message(run.error),
+            edits=int(run.meta.get("undoable") or 0),
         )
         found = bottleneck(self._graph, snapshot)
         return replace(snapshot, sentence=found.sentence, bottleneck=found.node or "")
