@@ -46,15 +46,22 @@ class Draft:
         self.run, self.change = run, change
         self.nodes = {node.name: node for node in change.spec.nodes}
         self.streams = dict(run.streams)
-        self.readers = {name: self._copy(stream) for name, stream in run.streams.items()}
-        self.inputs = {name: [(port, s.name) for port, s, _ in found] for name, found in run.inputs.items()}
+        self.readers: dict[str, dict[tuple[str, str], Reader]] = {}  # by stream, of those that were looked at
+        self.inputs: dict[str, list[tuple[str, str]]] = {}  # by node, likewise
         self.cuts: list[tuple[int, str]] = []
         self.joins: list[int] = []
         self.touched: dict[str, None] = {}  # streams, in order
         self.beginning: set[str] = set()
 
-    def _copy(self, stream: Stream) -> dict[tuple[str, str], Reader]:
-        return {key: replace(reader) for key, reader in stream.readers.items()}
+    def _readers(self, stream: str) -> dict[tuple[str, str], Reader]:
+        if stream not in self.readers:
+            self.readers[stream] = {key: replace(reader) for key, reader in self._stream(stream).readers.items()}
+        return self.readers[stream]
+
+    def _inputs(self, node: str) -> list[tuple[str, str]]:
+        if node not in self.inputs:
+            self.inputs[node] = [(port, stream.name) for port, stream, _ in self.run.inputs.get(node, ())]
+        return self.inputs[node]
 
     def _refuse(self, why: str) -> Exception:
         return cannot_rewire(self.run.spec.id, why)
@@ -82,8 +89,7 @@ class Draft:
         """Those there are have the writer that they had."""
         for spec in self.change.spec.streams:
             if spec.name not in self.streams:
-                stream = self.streams[spec.name] = Stream(spec, self.run.alive)
-                self.readers[spec.name] = self._copy(stream)
+                self.streams[spec.name] = Stream(spec, self.run.alive)
             elif self.streams[spec.name].writer != spec.writer:
                 raise self._other_writer(spec.name, spec.writer)
         for node in self.nodes.values():
@@ -98,9 +104,9 @@ class Draft:
         return self.streams[name] if name in self.streams else self.run.stream(name)
 
     def _find(self, node: str, segment: str) -> tuple[Stream, Reader]:
-        for port, stream in self.inputs.get(node, ()):
+        for port, stream in self._inputs(node):
             if port == segment:
-                return self.streams[stream], self.readers[stream][node, port]
+                return self.streams[stream], self._readers(stream)[node, port]
         raise UnknownIOError(f"run {self.run.spec.id!r}: node {node!r} reads no port {segment!r}")
 
     def cut(self, cut: Cut) -> None:
@@ -126,8 +132,8 @@ class Draft:
         stream, reader = self._find(node, segment)
         if reader.hold != "free" or any(claimed.port == segment for claimed in self.run.nodes[node].ranges):
             raise self._refuse(f"port {segment} of node {node} has more of stream {stream.name} to read")
-        del self.readers[stream.name][node, segment]
-        self.inputs[node].remove((segment, stream.name))
+        del self._readers(stream.name)[node, segment]
+        self._inputs(node).remove((segment, stream.name))
         self.touched[stream.name] = None
 
     def join(self, join: Join) -> None:
@@ -141,8 +147,8 @@ class Draft:
             and (join.node not in self.change.added)
         ):
             raise self._refuse(f"node {join.node} is done, so it reads no more unless it is added")
-        listed = any(port == join.port for port, _ in self.inputs.get(join.node, ()))
-        if listed or (key in self.readers[stream.name] and stream.name in self.run.streams):
+        listed = any(port == join.port for port, _ in self._inputs(join.node))
+        if listed or (key in self._readers(stream.name) and stream.name in self.run.streams):
             raise self._refuse(f"node {join.node} has read as port {join.port} already")
         at = self._position(join, stream)
         if not 0 <= at <= stream.length:
@@ -150,7 +156,7 @@ class Draft:
         if at < stream.first:
             raise not_kept(stream.name, at, stream.first)
         limits, hold = (join.capacity, join.capacity_bytes), join.hold
-        self.readers[stream.name][key] = Reader(*limits, hold, hold, at, stream.size_at(at), at)
+        self._readers(stream.name)[key] = Reader(*limits, hold, hold, at, stream.size_at(at), at)
         self.touched[stream.name] = None
         self.joins.append(at)
 
@@ -166,10 +172,10 @@ class Draft:
 
     def list_inputs(self, node: NodeSpec) -> None:
         """What a node of the spec reads is what it lists, behind what brings its dead letters back."""
-        before = self.inputs.get(node.name, [])
+        before = self._inputs(node.name)
         listed = {port: stream for port, stream in before if self.streams[stream].private}
         for port, stream in inputs_of(self.change.spec, node):
-            if (node.name, port) not in self.readers[self._stream(stream).name]:
+            if (node.name, port) not in self._readers(stream):
                 what = f"node {node.name} does not read stream {stream} as port {port}"
                 raise self._refuse(f"{what}, and no join says so")
             listed.setdefault(port, stream)
@@ -183,8 +189,8 @@ class Draft:
         if name not in self.run.nodes:
             return
         self._begin(name)
-        for port, stream in self.inputs[name]:
-            reader = self.readers[stream][name, port]
+        for port, stream in self._inputs(name):
+            reader = self._readers(stream)[name, port]
             reader.hold = reader.usual
             self.touched[stream] = None
             if reader.hold != "free" and reader.cursor < self.streams[stream].first:
@@ -197,7 +203,7 @@ class Draft:
         self.beginning.add(name)
         for output in self.nodes[name].outputs:
             self.touched[output] = None
-            for (reading, _), reader in self.readers[output].items():
+            for (reading, _), reader in self._readers(output).items():
                 if not reader.has_stopped:
                     self._begin(reading)
                 if reading in self.nodes:
@@ -218,8 +224,9 @@ class Draft:
             run.left += run.nodes[name].spec.counts
             for output in self.nodes[name].outputs:
                 run.streams[output].ended = False
-        for name, inputs in self.inputs.items():
-            run.connect(name, inputs)
+        reading = {node: None for readers in self.readers.values() for node, _ in readers if node in run.nodes}
+        for name in {**dict.fromkeys(self.inputs), **reading}:
+            run.connect(name, self._inputs(name))
         for name, segment in change.struck:
             run.nodes[name].cursors.pop(segment, None)
             run.nodes[name].claimed.pop(segment, None)

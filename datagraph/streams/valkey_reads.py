@@ -239,7 +239,7 @@ class Reads:
             if {run.wiring, int(wiring or 0)} != {self._wiring}:
                 await self.find()  # the run was rewired, perhaps just now
                 continue
-            shown = unpack(names)[-2:]
+            shown = unpack(names)
             if shown == asked:
                 break
             self._nodes, self._streams = shown  # dead letters that were sent again have brought a new one, too

@@ -350,3 +350,20 @@ async def test_a_run_of_one_stream_read_twice_by_one_node(any_store: Store, run_
         record = await session.claim("r0")
         assert (record.reads["p"][0], record.reads["p#1"][0]) == (1, 6)
         assert record.segments == (("p", "x", 1), ("p#1", "x", None))
+
+
+async def test_finished_segments_of_a_dropped_node_can_be_struck(any_store: Store, run_id: str) -> None:
+    """Its streams forget it, and its letters can still be sent again."""
+    spec = chain(run_id)
+    left = replace(spec, nodes=spec.nodes[:2])
+    async with session_of(any_store, spec) as session:
+        b = await Hand.on(session, "b")
+        await b.commit(letters=[b"\x81\xa7payload\xc4\x01\7"])
+        await session.rewire(Rewire(0, left, cuts=[Cut("b", "q", NOW)]))
+        assert await finish(session, "b") == "running"
+        await session.rewire(Rewire(1, left, struck=[("b", "q")]))
+        assert dict((await session.probe()).streams["y"].readers) == {}
+        assert await session.reopen("b") == 1
+        assert (await session.claim("b")).segments == (("~b", "~b", None),)
+        assert await finish(session, "b") == "running"
+        assert await finish(session, "a") == "completed"

@@ -1,18 +1,21 @@
--- Part of other scripts: what concerns the whole run. `names` in its hash lists its nodes and streams, so every key it
--- can have is known without a search; since a rewire also those nodes and streams that a probe looks at.
+-- Part of other scripts: what concerns the whole run. `names` in its hash lists its nodes and streams, `gone` those that
+-- were dropped by rewires and are done, so every key it can have is known without a search.
 local function every_key()
-  local names, keys = cmsgpack.unpack(call('HGET', KEYS[1], 'names')), {}
+  local keys = {}
   for _, kind in ipairs({'run', 'log', 'clock', 'sessions', 'reports', 'edits', 'asks', 'answers'}) do
     keys[#keys + 1] = PREFIX .. kind
   end
-  for _, node in ipairs(names[1]) do
-    for _, kind in ipairs({'n', 'm', 'out', 'dead'}) do keys[#keys + 1] = key(kind, node) end
+  for _, field in ipairs({'names', 'gone'}) do
+    local nodes, streams = unpack(unpacked(call('HGET', KEYS[1], field)))
+    for _, node in ipairs(nodes or {}) do
+      for _, kind in ipairs({'n', 'm', 'out', 'dead'}) do keys[#keys + 1] = key(kind, node) end
+    end
+    for _, stream in ipairs(streams or {}) do
+      keys[#keys + 1] = key('s', stream)
+      keys[#keys + 1] = key('t', stream)
+    end
   end
-  for _, stream in ipairs(names[2]) do
-    keys[#keys + 1] = key('s', stream)
-    keys[#keys + 1] = key('t', stream)
-  end
-  return keys, names
+  return keys
 end
 
 local function expire_all(field)

@@ -28,7 +28,6 @@ if call('EXISTS', key('t', private)) == 0 then
   local inputs = unpacked(call('HGET', record, 'in'))
   table.insert(inputs, 1, {private, private})
   call('HSET', record, 'in', cmsgpack.pack(inputs))
-  table.insert(names[2], private)
 end
 
 local s = load(private)
@@ -45,12 +44,10 @@ local function open(name)
   local counts, status, outputs, inputs = unpack(call('HMGET', key('n', name), 'counts', 'status', 'outs', 'in'))
   if status ~= 'done' then return end
   call('HSET', key('n', name), 'status', 'waiting')
-  if names[3] then
-    -- It was dropped, perhaps: a probe looks at it again.
-    add(names[3], name)
-    for _, pair in ipairs(unpacked(inputs)) do add(names[4], pair[2]) end
-    for _, output in ipairs(unpacked(outputs)) do add(names[4], output) end
-  end
+  -- It was dropped, perhaps, and comes back.
+  add(names[1], name)
+  for _, pair in ipairs(unpacked(inputs)) do add(names[2], pair[2]) end
+  for _, output in ipairs(unpacked(outputs)) do add(names[2], output) end
   call('HINCRBY', KEYS[1], 'left', counts)
   local own = load('~' .. name)
   if own then
@@ -70,7 +67,7 @@ local function open(name)
 end
 
 open(node)
-if names[4] then add(names[4], private) end
+add(names[2], private)
 call('HSET', KEYS[1], 'names', cmsgpack.pack(names))
 tell_readers(s, '')
 save_streams()

@@ -8,9 +8,9 @@ local change_made = cmsgpack.unpack(ARGV[1])
 local nonce, version, nodes, streams, cuts, joins, added, struck, fresh, events = unpack(change_made)
 local edits = PREFIX .. 'edits'
 
-local run = call('HMGET', KEYS[1], 'status', 'wiring', 'names')
+local run = call('HMGET', KEYS[1], 'status', 'wiring', 'names', 'gone')
 if not run[1] then return {'GONE'} end
-local wiring, names = tonumber(run[2] or 0), cmsgpack.unpack(run[3])
+local wiring, names, gone = tonumber(run[2] or 0), cmsgpack.unpack(run[3]), unpacked(run[4] or cmsgpack.pack({{}, {}}))
 if wiring > version then
   local since = call('XREVRANGE', edits, '+', '-', 'COUNT', wiring - version)
   local entry = since[wiring - version]
@@ -24,13 +24,15 @@ end
 
 if run[1] ~= 'running' then return refused('it has %s', run[1]) end
 
-local function set_of(list)
+local function set_of(...)
   local set = {}
-  for _, item in ipairs(list) do set[item] = true end
+  for _, list in ipairs({...}) do
+    for _, item in ipairs(list) do set[item] = true end
+  end
   return set
 end
 
-local known_nodes, known_streams = set_of(names[1]), set_of(names[2])
+local known_nodes, known_streams = set_of(names[1], gone[1]), set_of(names[2], gone[2])
 local is_added, is_fresh, in_spec = set_of(added), set_of(fresh), {}
 
 -- A node as the store has it; one that it has not yet reads nothing. nil where its record is lost.
@@ -242,16 +244,17 @@ for _, name in ipairs(added) do
 end
 
 -- From here on everything is applied.
+local made = {edits}
 for _, node in ipairs(nodes) do
   local name, _, outputs, kind, counts = unpack(node)
   local record_key, record = key('n', name), records[name]
   if not record.known then
     left = left + counts
-    names[1][#names[1] + 1] = name
     call('HSET', record_key, 'epoch', 0, 'owner', '', 'counts', counts)
     call('HSET', key('m', name), 'v', 1)
     empty_stream(key('out', name))
     empty_stream(key('dead', name))
+    for _, each in ipairs({'n', 'm', 'out', 'dead'}) do made[#made + 1] = key(each, name) end
   end
   call('HSET', record_key, 'status', record.status, 'kind', kind, 'in', cmsgpack.pack(record.inputs),
     'outs', cmsgpack.pack(outputs))
@@ -293,10 +296,10 @@ end
 for _, stream in ipairs(streams) do
   local s = created[stream[1]]
   if s then
-    names[2][#names[2] + 1] = s.name
     call('HSET', key('t', s.name), 'n', 0, 'b', 0, 'x', 0, 'first', 0, 'low', 0, 'keep', s.keep, 'ended', 0,
       'writer', s.writer, 'private', s.private, 'r', cmsgpack.pack(s.readers))
     empty_stream(key('s', s.name))
+    for _, each in ipairs({'s', 't'}) do made[#made + 1] = key(each, s.name) end
   end
 end
 for _, s in pairs(touched) do
@@ -305,29 +308,37 @@ for _, s in pairs(touched) do
 end
 save_streams()
 
--- What a probe looks at: the nodes of the spec, those dropped that are not done, and every stream of them.
-local shown_nodes, shown_streams = {}, {}
+-- Names: the nodes of the spec, those dropped that are not done, and every stream of them; what else there was is gone.
+local shown = {{}, {}}
 local function show(name)
-  shown_nodes[#shown_nodes + 1] = name
-  for _, pair in ipairs(record_of(name).inputs) do add(shown_streams, pair[2]) end
-  for _, output in ipairs(unpacked(call('HGET', key('n', name), 'outs'))) do add(shown_streams, output) end
+  add(shown[1], name)
+  for _, pair in ipairs(record_of(name).inputs) do add(shown[2], pair[2]) end
+  for _, output in ipairs(unpacked(call('HGET', key('n', name), 'outs'))) do add(shown[2], output) end
 end
-for _, stream in ipairs(streams) do shown_streams[#shown_streams + 1] = stream[1] end
+for _, stream in ipairs(streams) do add(shown[2], stream[1]) end
 for _, node in ipairs(nodes) do show(node[1]) end
-for _, name in ipairs(names[3] or names[1]) do
-  local record = not in_spec[name] and known_nodes[name] and record_of(name)
+for _, name in ipairs(names[1]) do
+  local record = record_of(name)
   if record and record.status ~= 'done' then show(name) end
 end
-names[3], names[4] = shown_nodes, shown_streams
+for i = 1, 2 do
+  local here, before = set_of(shown[i]), names[i]
+  for _, name in ipairs(gone[i]) do before[#before + 1] = name end
+  gone[i] = {}
+  for _, name in ipairs(before) do
+    if not here[name] then gone[i][#gone[i] + 1] = name end
+  end
+end
 
 local positions = {{}, {}}
 for i, cut in ipairs(found_cuts) do positions[1][i] = cut[1] end
 for i, join in ipairs(found_joins) do positions[2][i] = join[1] end
-call('HSET', KEYS[1], 'spec', ARGV[2], 'names', cmsgpack.pack(names), 'wiring', version + 1)
+call('HSET', KEYS[1], 'spec', ARGV[2], 'names', cmsgpack.pack(shown),
+  'gone', cmsgpack.pack(gone), 'wiring', version + 1)
 if left ~= 0 then call('HINCRBY', KEYS[1], 'left', left) end
 call('XADD', edits, 'MAXLEN', KEPT, '*', 'v', version + 1, 'p', ARGV[3], 'n', nonce, 'r', cmsgpack.pack(positions))
 for i = 4, 3 + events do call('XADD', PREFIX .. 'log', 'MAXLEN', '~', 10000, '*', 'p', ARGV[i]) end
-expire_all('ttl')
+for _, name in ipairs(made) do expire_new(name) end
 for _, pair in ipairs(awake) do wake_takers(pair[1], pair[2]) end
 tell_all('run')
 return {'OK', version + 1, positions[1], positions[2]}
