@@ -22,6 +22,7 @@ from datagraph.events.model import (
     RunStarted,
     Unknown,
     ValueDeadLettered,
+    ValueDropped,
     decode,
     encode,
 )
@@ -37,6 +38,7 @@ EVENTS = [
     NodeEnded(run="r", at=1.0, node="words", read=2**53, written=0),
     NodeFailed(run="r", at=1.0, node="words", error="naïve \u2028 \x00", position=None, attempts=3),
     ValueDeadLettered(run="r", at=1.0, node="words", stream="text", position=7, error="bad", attempts=2),
+    ValueDropped(run="r", at=1.0, node="words", reason="no way", count=3),
     DeadlockRelieved(run="r", at=1.0, node="b", stream="s", capacity_before=10, capacity_after=20, nodes=("a", "b")),
 ]
 START = EVENTS[0]

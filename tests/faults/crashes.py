@@ -70,7 +70,7 @@ async def begun(store: Store, shape: str, count: int) -> AsyncIterator[LocalRun]
             ident,
             shape,
             flow.graph,
-            flow.processors,
+            {processor.name: processor for processor in flow.processors},
             keep=-1,
             keep_results=-1,
             paused=False,
