@@ -28,6 +28,7 @@ from ..streams.records import RunRecord
 from ..streams.store import Session, Store
 from .changing import Changes
 from .compile import maker, works
+from .offers import Offers
 
 if TYPE_CHECKING:
     from .processor import Processor
@@ -74,6 +75,7 @@ class LocalRun:
         self.graph = Graph.from_dict(record.graph)
         self.wiring = record.wiring
         self.changes = Changes(self)
+        self.offers = Offers(self)
         self.make: Callable[[Node, Processor], Work]
         self._observer = Observer(self.graph)
         self._watched = False
@@ -96,10 +98,12 @@ class LocalRun:
         settings: Mapping[str, Mapping[str, Any]],
         overrides: Overrides,
         pace: float | None,
+        hot: bool = False,
     ) -> None:
         """Say what this process does of the run: these processors, and feeding these inputs."""
         feeders = [self._feeder(name, values, pace) for name, values in inputs.items()]
         self.changes.begin(processors)
+        self.offers.begin(hot=hot)
 
         def prepare(stack: AsyncExitStack) -> Sequence[Work]:
             self.make = maker(settings=settings, overrides=overrides, stack=stack, cache={})
