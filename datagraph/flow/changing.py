@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import copy
-import json
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -21,6 +20,7 @@ from ..runtime.types import compatible, type_text
 from ..runtime.work import Work
 from ..streams.records import Rewired
 from .compile import KEEP, KEEP_RESULTS, room_of, specify
+from .known import known
 
 if TYPE_CHECKING:
     from .flow import Flow
@@ -94,7 +94,7 @@ class Changes:
 
     def known(self) -> Mapping[str, Processor]:
         """The processors that an edit can name here."""
-        return self.processors
+        return {**self.processors, **known()}
 
     # -- what it would be -----------------------------------------------------------------------------------------
 
@@ -254,9 +254,7 @@ class Changes:
             replaced=works(list(dict.fromkeys((*change.swapped, *sorted(again))))),
             fresh=change.fresh,
             capacities={end: room_of(edge, functions[edge.target]) for end, edge in edges.items()},
-            note=json.dumps(
-                {"lines": change.lines(), "before": change.before.to_dict(), "after": after.to_dict()}
-            ).encode(),
+            note={"lines": change.lines(), "before": change.before.to_dict(), "after": after.to_dict()},
         )
 
     def _goes_on(self, node: str, what: str) -> bool:

@@ -187,6 +187,7 @@ class Flow:
         stop_after: float | None = None,
         settings: Mapping[str, Mapping[str, Any]] | None = None,
         overrides: Overrides | None = None,
+        hot: bool = False,
     ) -> Run:
         """Start a run and return at once, from a script, a cell, or any event loop.
 
@@ -202,6 +203,7 @@ class Flow:
             stop_after: seconds after which the run is stopped as by ``run.stop()``.
             settings: by processor name, then parameter: other values than the defaults of its settings.
             overrides: dependencies to use in place of others, ``{original: replacement}``.
+            hot: swap in the new function of a node as soon as its processor is defined again; see `Run.offers`.
 
         Raises GraphError for a flow that cannot run, FloatingIOError for inputs that nobody gave, StoreError.
         """
@@ -215,6 +217,7 @@ class Flow:
             stop_after=stop_after,
             settings=settings,
             overrides=overrides,
+            hot=hot,
         )
 
     def run(self, inputs: Inputs | None = None, name: str | None = None, **options: Any) -> dict[str, list[Any]]:

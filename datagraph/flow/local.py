@@ -31,6 +31,7 @@ from ..streams.records import RunRecord
 from ..streams.store import Session, Store
 from .changing import Applied, Changes, Planned
 from .compile import maker, works
+from .offers import Offers
 from .steering import Steering, as_data
 
 if TYPE_CHECKING:
@@ -80,6 +81,7 @@ class LocalRun:
         self.changes = Changes(self)
         self.steering = Steering(self)
         self._answered = 0
+        self.offers = Offers(self)
         self.make: Callable[[Node, Processor], Work]
         self._observer = Observer(self.graph)
         self._watched = False
@@ -102,10 +104,12 @@ class LocalRun:
         settings: Mapping[str, Mapping[str, Any]],
         overrides: Overrides,
         pace: float | None,
+        hot: bool = False,
     ) -> None:
         """Say what this process does of the run: these processors, and feeding these inputs."""
         feeders = [self._feeder(name, values, pace) for name, values in inputs.items()]
         self.changes.begin(processors)
+        self.offers.begin(hot=hot)
 
         def prepare(stack: AsyncExitStack) -> Sequence[Work]:
             self.make = maker(settings=settings, overrides=overrides, stack=stack, cache={})

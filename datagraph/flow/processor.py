@@ -17,6 +17,7 @@ from ..runtime.types import type_text
 from ..runtime.work import OnError, StateMode
 from . import options as check
 from .fingerprint import code_version
+from .known import defined
 from .options import Options
 from .signature import input_names, read
 
@@ -135,6 +136,7 @@ class Processor:
         self._binding = binding
         self.source = _source(function)
         functools.update_wrapper(self, function, updated=())
+        defined(self)
 
     @property
     def bound(self) -> bool:
@@ -315,8 +317,8 @@ def _make(function: Function, name: str | None, options: Options) -> Processor:
     if given["inputs"] is None:
         given["inputs"] = input_names(function, name=name)
     made = Processor(name, **given)
-    made.bind(function)
     made._calls = True
+    made.bind(function)
     return made
 
 

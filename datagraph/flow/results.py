@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import contextlib
+import json
 import warnings
-from collections.abc import AsyncIterator, Generator, Iterator
+from collections.abc import AsyncIterator, Generator, Iterator, Mapping
 from concurrent.futures import Future
 from typing import TYPE_CHECKING, Any, overload
 
 import anyio
 
 from ..exceptions import EmptyStreamError, ReadOnlyIOError
+from ..graph.model import Graph
 from ..runtime.bridge import RuntimeThread
 from ..runtime.port import opened
 from ..streams.records import Frame, Reading
@@ -78,6 +80,13 @@ class RunStream:
         if values and all(isinstance(value, dict) for value in values):
             return pd.DataFrame(values, index=index)
         return pd.DataFrame({"value": pd.Series(values, index=index, dtype=None if values else object)})
+
+    def versions(self) -> list[tuple[int, int]]:
+        """Which version of its processor made which values: (first position, version), oldest first.
+
+        Of a run that was changed more than 1,000 times only the last 1,000 changes are known.
+        """
+        return self._thread.call(self._versions)
 
     # -- what is waited for ---------------------------------------------------------------------------------------
 
@@ -182,6 +191,16 @@ class RunStream:
         reading: Reading = await self._local.session.tail(self.name, n)
         return [value for frame in reading.frames for value in self._decode(frame)][-n:]
 
+    async def _versions(self) -> list[tuple[int, int]]:
+        notes = [json.loads(note) for _, _, note in await self._local.session.changes(limit=1000)]
+        now = _version(notes[0]["before"] if notes else self._local.graph.to_dict(), self.name)
+        found = [] if now is None else [(0, now)]
+        for note in notes:
+            before, now = now, _version(note["after"], self.name)
+            if now is not None and now != before:
+                found.append((note["lengths"].get(self.name, 0), now))
+        return found
+
     async def read_all(self) -> tuple[list[Any], int]:
         length = await self._length()
         cursor = Cursor(self._local, self.name, None)
@@ -196,6 +215,14 @@ class RunStream:
             values += more
             await anyio.lowlevel.checkpoint()
         return values, max(0, start)
+
+
+def _version(graph: Mapping[str, Any], stream: str) -> int | None:
+    """The version of the processor that writes a stream; None where none does."""
+    for node in Graph.from_dict(graph).processors():
+        if any(port.stream == stream for port in node.outputs):
+            return int(node.attrs.get("version") or 1)
+    return None
 
 
 class Values:

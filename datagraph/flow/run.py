@@ -31,7 +31,7 @@ from .results import RunStream
 from .subject import RunSubject
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
     from pathlib import Path
 
     import pandas as pd
@@ -40,6 +40,7 @@ if TYPE_CHECKING:
     from ..graph.edit import Edit
     from .changing import Applied, Planned
     from .flow import Flow
+    from .processor import Processor
 
 Status = Literal["running", "paused", "completed", "failed", "cancelled"]
 
@@ -291,6 +292,31 @@ class Run:
 
     async def _stop_at(self, node: str, port: str, stop: Stop) -> None:
         self._local.working_engine().set_stop(node, port, stop)
+
+    @property
+    def offers(self) -> Mapping[str, Processor]:
+        """Processors that were defined again in this process and do something else than their nodes, by node."""
+        return self._local.offers.found
+
+    def accept(self, node: str | None = None, *, fresh: bool = False) -> Applied:
+        """Swap in what is offered for a node, or all that is offered in one change, `fresh` without the state so far.
+
+        Raises what `apply` raises, RunError where nothing is offered.
+        """
+        name = None if node is None else self._node(node)
+        return self._thread.call(lambda: self._local.offers.accept(name, fresh=fresh))
+
+    @property
+    def hot(self) -> bool:
+        """Whether a processor that is defined again is swapped in at once; can be set.
+
+        What may not be swapped in stays among the `offers`, and the node's log says why.
+        """
+        return self._local.offers.hot
+
+    @hot.setter
+    def hot(self, hot: bool) -> None:
+        self._thread.call(self._local.offers.heat, hot)
 
     # -- looking --------------------------------------------------------------------------------------------------
 

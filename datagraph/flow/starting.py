@@ -36,6 +36,7 @@ class Plan:
         self.paused: bool = options.pop("paused", False)
         self.pace: float | None = options.pop("pace", None)
         self.stop_after: float | None = options.pop("stop_after", None)
+        self.hot: bool = options.pop("hot", False)
         self.settings = check_settings(flow, options.pop("settings", None))
         self.overrides: Overrides = options.pop("overrides", None) or {}
         if options:
@@ -90,6 +91,7 @@ class Plan:
             settings=self.settings,
             overrides=self.overrides,
             pace=self.pace,
+            hot=self.hot,
         )
         local.tell = self.tell
         await supervisor._serve(local)

@@ -9,9 +9,10 @@ the old wiring and a crash after it the new one.
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 import anyio
 
@@ -49,7 +50,8 @@ class Orders:
     read another stream; `handovers` says who begins where whom was cut, both by (node, port); `added` and `replaced`
     are the works of new nodes and of those that begin anew (another function, other options); `seeks` says where ports
     go on in their own stream: (node, port, position). `capacities` are by (node, port), in values and bytes, None
-    where nothing holds the writer back.
+    where nothing holds the writer back. `note` is what is kept of the change, as JSON, with the "lengths" of the
+    streams whose writers begin or are replaced: what comes after them is by the new functions.
     """
 
     version: int
@@ -62,7 +64,7 @@ class Orders:
     replaced: Mapping[str, Work] = field(default_factory=dict)
     fresh: Sequence[str] = ()
     capacities: Mapping[tuple[str, str], tuple[int, int] | None] = field(default_factory=dict)
-    note: bytes = b""
+    note: Mapping[str, Any] = field(default_factory=dict)
     events: Sequence[bytes] = ()
 
 
@@ -100,6 +102,7 @@ class Change:
         self._cut_of: dict[tuple[str, str], int] = {}  # by (node, port)
         self._halted: list[Node] = []
         self._positions: dict[str, int] = {}
+        self._lengths: dict[str, int] = {}
         self._struck: list[tuple[str, str]] = []
         self._forgotten: list[Port] = []
         self._ended: list[tuple[int, Segment]] = []  # with the number of its cut
@@ -125,7 +128,7 @@ class Change:
                 added=tuple(orders.added),
                 struck=self._struck,
                 fresh=(*orders.fresh, *orders.added),
-                note=orders.note,
+                note=json.dumps({**orders.note, "lengths": self._lengths}).encode(),
                 events=orders.events,
             )
             done = await stage.session.rewire(change)
@@ -168,8 +171,11 @@ class Change:
             await node.over.wait()
             if node.status != "halted":
                 raise RunError(f"{node.name!r} has ended meanwhile ({node.status}): it cannot be changed any more")
-        if nodes:
+        begun = {**self._orders.added, **self._orders.replaced}
+        if begun:
             probe = await self._stage.session.probe()
+            written = [probe.streams.get(stream) for work in begun.values() for stream in work.outputs]
+            self._lengths = {stream.name: stream.length for stream in written if stream is not None}
             for node in nodes:
                 for segment, (position, _) in probe.nodes[node.name].reads.items():
                     self._positions[segment] = position
