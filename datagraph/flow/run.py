@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 import time
-from collections.abc import Callable, Generator, Iterator
+from collections.abc import Generator, Iterator
 from typing import TYPE_CHECKING, Any, Literal
 
 import anyio
@@ -13,7 +13,6 @@ from ..events.journal import Journal
 from ..events.snapshot import Snapshot
 from ..exceptions import DatagraphError, UnknownIOError
 from ..graph.check import suggest
-from ..graph.edit import Tune
 from ..graph.model import Graph
 from ..graph.text import to_text
 from ..observe import upstairs
@@ -21,31 +20,25 @@ from ..observe.bottleneck import Bottleneck, bottleneck
 from ..observe.frame import edges_frame, nodes_frame
 from ..observe.probe import Observer
 from ..observe.recording import Recording
-from ..runtime.breakpoints import Stop
 from ..runtime.bridge import RuntimeThread
 from ..runtime.failure import from_report
-from .breakpoints import Breakpoint
 from .letters import DeadLetters
 from .local import LocalRun
 from .results import RunStream
+from .steered import Steered
 from .subject import RunSubject
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
     from pathlib import Path
 
     import pandas as pd
 
     from ..drawing.charts import Picture
-    from ..graph.edit import Edit
-    from .changing import Applied, Planned
-    from .flow import Flow
-    from .processor import Processor
 
 Status = Literal["running", "paused", "completed", "failed", "cancelled"]
 
 
-class Run:
+class Run(Steered):
     """A run of a flow, whoever started it. ``run["bar"]`` is any of its streams; iterating gives the leaves' names.
 
     Every method may be called from a script, a cell or any event loop. Those that wait have an async form: ``await
@@ -99,11 +92,6 @@ class Run:
     def name(self) -> str:
         """What the run is called; several may be called the same."""
         return self._local.record.name
-
-    @property
-    def graph(self) -> Graph:
-        """What is connected to what, now."""
-        return self._local.graph
 
     @property
     def _graph(self) -> Graph:
@@ -202,14 +190,6 @@ class Run:
     def _control(self, action: str, node: str = "") -> None:
         self._thread.call(self._local.control, action, node)
 
-    def _node(self, node: str | None) -> str:
-        if node is None:
-            return ""
-        known = [each.name for each in self._graph.processors()]
-        if node not in known:
-            raise UnknownIOError(f"the run has no node {node!r}{suggest(node, known)}; it has: {', '.join(known)}")
-        return node
-
     async def afail(self, name: str, error: BaseException) -> None:
         """End the run as failed because of what feeds its input `name`."""
         await self._thread.acall(self._local.fail_input, name, error)
@@ -218,105 +198,6 @@ class Run:
         """What feeds the input `name` is gone with its event loop: the run fails, soon."""
         error = DatagraphError("the event loop that read this async iterable has ended")
         self._thread.spawn(self._local.fail_input, name, error)
-
-    # -- changing -------------------------------------------------------------------------------------------------
-
-    def plan(self, change: Edit | Sequence[Edit] | Flow) -> Planned:
-        """What a change would be, as text and picture, with every reason why it may not be applied.
-
-        Args:
-            change: one edit (`Move`, `Swap`, `Insert`, `Drop`, `Connect`, `Disconnect`, `Tune`), several that are one
-                change, or a flow that the run shall be like.
-        """
-        return self._thread.call(self._local.planned, change)
-
-    def apply(self, change: Edit | Sequence[Edit] | Flow) -> Applied:
-        """Change the run while it goes on; every value meets exactly one wiring, and none is lost or repeated.
-
-        Takes what `plan` takes. Raises GraphError with every reason where it may not be done, WiringChangedError where
-        somebody else was first, RunError where the run has ended; then nothing is changed.
-        """
-        return self._thread.call(self._local.change, change)
-
-    async def aapply(self, change: Edit | Sequence[Edit] | Flow) -> Applied:
-        """`apply`, awaited."""
-        return await self._thread.acall(self._local.change, change)
-
-    def undo(self) -> Applied:
-        """Take back the last change that was not taken back yet, by a change at this moment; RunError without one."""
-        return self._thread.call(self._local.undo)
-
-    def tune(self, node: str, **changes: Any) -> Applied:
-        """Change capacity, concurrency, workers, rate, retries, timeout, on_error or a setting of a node.
-
-        >>> run.tune("words", concurrency=2)  # doctest: +SKIP
-        `words`: concurrency 1 -> 2 (14 ms; run.undo() takes it back)
-        """
-        return self.apply(Tune(self._node(node), **changes))
-
-    def seek(self, port: str, position: int) -> Applied:
-        """Have an input, "node.port", go on at another position of its stream: back, to read again, or on.
-
-        Raises StreamTrimmedError where the values there are not kept any more.
-        """
-        node, _, name = port.rpartition(".")
-        found = {each.name for each in self.graph.node(self._node(node)).inputs}
-        if name not in found:
-            raise UnknownIOError(f"{node!r} has no input {name!r}{suggest(name, found)}; it has: {', '.join(found)}")
-        if position < 0:
-            raise ValueError(f"a position counts values from the start of the stream; got {position}")
-        return self._thread.call(self._local.changes.seek, node, name, position)
-
-    def step(self, node: str, n: int = 1) -> None:
-        """Let a paused node (see `pause`) do `n` values more; what it puts out moves on as far as others are going."""
-        if n < 1:
-            raise ValueError(f"a step is of one value at least; got {n}")
-        self._thread.call(self._step, self._node(node), n)
-
-    async def _step(self, node: str, count: int) -> None:
-        await self._local.steering.do("step", node=node, count=count)
-
-    def breakpoint(self, edge: str, predicate: Callable[[Any], Any]) -> Breakpoint:
-        """Hold the reader of an edge, "words->count.words", at each value for which the predicate is true.
-
-        The predicate is called for every value that comes by, in the process that runs the nodes, which must be this
-        one; another breakpoint on the edge takes the place of the one before. Raises UnknownIOError, RunError.
-        """
-        found = next((each for each in self.graph.edges if each.name == edge), None)
-        names = [each.name for each in self.graph.edges if self.graph.node(each.target).kind == "processor"]
-        if found is None or edge not in names:
-            raise UnknownIOError(f"no processor reads an edge {edge!r}{suggest(edge, names)}; there are: {names}")
-        stop = Stop(predicate)
-        self._thread.call(self._stop_at, found.target, found.target_port, stop)
-        return Breakpoint(self._local, edge, stop)
-
-    async def _stop_at(self, node: str, port: str, stop: Stop) -> None:
-        self._local.working_engine().set_stop(node, port, stop)
-
-    @property
-    def offers(self) -> Mapping[str, Processor]:
-        """Processors that were defined again in this process and do something else than their nodes, by node."""
-        return self._local.offers.found
-
-    def accept(self, node: str | None = None, *, fresh: bool = False) -> Applied:
-        """Swap in what is offered for a node, or all that is offered in one change, `fresh` without the state so far.
-
-        Raises what `apply` raises, RunError where nothing is offered.
-        """
-        name = None if node is None else self._node(node)
-        return self._thread.call(lambda: self._local.offers.accept(name, fresh=fresh))
-
-    @property
-    def hot(self) -> bool:
-        """Whether a processor that is defined again is swapped in at once; can be set.
-
-        What may not be swapped in stays among the `offers`, and the node's log says why.
-        """
-        return self._local.offers.hot
-
-    @hot.setter
-    def hot(self, hot: bool) -> None:
-        self._thread.call(self._local.offers.heat, hot)
 
     # -- looking --------------------------------------------------------------------------------------------------
 
