@@ -76,6 +76,7 @@ class LocalRun:
         self.wiring = record.wiring
         self.changes = Changes(self)
         self.offers = Offers(self)
+        self.settings: Mapping[str, Mapping[str, Any]] = {}
         self.make: Callable[[Node, Processor], Work]
         self._observer = Observer(self.graph)
         self._watched = False
@@ -102,6 +103,7 @@ class LocalRun:
     ) -> None:
         """Say what this process does of the run: these processors, and feeding these inputs."""
         feeders = [self._feeder(name, values, pace) for name, values in inputs.items()]
+        self.settings = settings
         self.changes.begin(processors)
         self.offers.begin(hot=hot)
 

@@ -26,6 +26,7 @@ from ..runtime.failure import from_report
 from .letters import DeadLetters
 from .local import LocalRun
 from .results import RunStream
+from .shadow import Shadow
 from .subject import RunSubject
 
 if TYPE_CHECKING:
@@ -290,6 +291,13 @@ class Run:
     @hot.setter
     def hot(self, hot: bool) -> None:
         self._thread.call(self._local.offers.heat, hot)
+
+    def shadow(self, node: str, candidate: Processor) -> Shadow:
+        """Run a candidate beside a node, on what it reads from now on, to compare the two and then `promote` it.
+
+        Raises GraphError where its inputs and outputs are not those of the node, RunError where the run has ended.
+        """
+        return Shadow(self._thread, self._local, self._node(node), candidate)
 
     # -- looking --------------------------------------------------------------------------------------------------
 
