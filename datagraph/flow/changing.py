@@ -5,7 +5,8 @@ from __future__ import annotations
 import copy
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 from ..exceptions import GraphError, RunError
@@ -23,6 +24,7 @@ from .compile import KEEP, KEEP_RESULTS, room_of, specify
 from .known import known
 
 if TYPE_CHECKING:
+    from ..runtime.stream import StreamEngine
     from .flow import Flow
     from .local import LocalRun
     from .processor import Processor
@@ -35,11 +37,15 @@ _BETWEEN = frozenset({"retries", "timeout", "on_error"})
 
 @dataclass(frozen=True, slots=True)
 class Applied:
-    """A change that was carried out: what changed, the wiring's version since, and the seconds that it took."""
+    """A change that was carried out: what changed, the wiring's version since, and the seconds that it took.
+
+    `began` says of new nodes' inputs, and of those that read another stream, at which position of it they began.
+    """
 
     change: Change
     version: int
     seconds: float
+    began: Mapping[tuple[str, str], int] = field(default_factory=dict)
 
     def __str__(self) -> str:
         lines = "; ".join(self.change.lines()) or "nothing changed"
@@ -169,10 +175,13 @@ class Changes:
 
     # -- carrying it out ------------------------------------------------------------------------------------------
 
-    async def apply(self, what: What | Flow) -> Applied:
-        """Carry out a change; GraphError where it may not be, RunError where the run cannot, and nothing is changed."""
+    async def apply(self, what: What | Flow, *, begins: Mapping[tuple[str, str], int] | None = None) -> Applied:
+        """Carry out a change; GraphError where it may not be, RunError where the run cannot, and nothing is changed.
+
+        `begins` says at which position inputs, by (node, port), of new nodes begin; else it is what comes from now on.
+        """
         change = self.plan(what)
-        return await self._apply(change, self._functions(change, what))
+        return await self._apply(change, self._functions(change, what), begins=begins or {})
 
     async def undo(self) -> Applied:
         """Take the last change back that was not taken back yet; RunError where there is none."""
@@ -191,21 +200,31 @@ class Changes:
         """How many changes can be taken back, one after the other."""
         return len(self._before)
 
-    async def _apply(self, change: Change, functions: dict[str, Processor], *, keep: bool = True) -> Applied:
+    async def _apply(
+        self,
+        change: Change,
+        functions: dict[str, Processor],
+        *,
+        keep: bool = True,
+        begins: Mapping[tuple[str, str], int] = MappingProxyType({}),
+    ) -> Applied:
         _refuse(change)
         began = time.monotonic()
         before = (self._local.graph, dict(self.processors))
         if change.is_empty:
             return Applied(change, self._local.wiring, 0.0)
-        done = await self._carry_out(change, functions, undoable=self.undoable + (1 if keep else -1))
+        engine = self._local.working_engine()  # before the orders, which only whoever works on the run can make
+        orders = self._orders(change, functions, undoable=self.undoable + (1 if keep else -1))
+        orders.begins = begins
+        done = await self._carry_out(engine, change, orders, functions)
         if keep:
             self._before.append(before)
-        return Applied(change, done.version, time.monotonic() - began)
+        return Applied(change, done.version, time.monotonic() - began, orders.began)
 
-    async def _carry_out(self, change: Change, functions: dict[str, Processor], *, undoable: int) -> Rewired:
+    async def _carry_out(
+        self, engine: StreamEngine, change: Change, orders: Orders, functions: dict[str, Processor]
+    ) -> Rewired:
         local = self._local
-        engine = local.working_engine()
-        orders = self._orders(change, functions, undoable=undoable)
         done = await engine.change(orders)
         self.processors = functions
         local.rewired(change.after, done.version)
@@ -216,9 +235,10 @@ class Changes:
     async def seek(self, node: str, port: str, position: int) -> Applied:
         """Have an input go on at another position of what it reads."""
         began, local = time.monotonic(), self._local
+        engine = local.working_engine()
         orders = self._orders(compare(local.graph, local.graph), self.processors, undoable=self.undoable)
         orders.seeks = [(node, port, position)]
-        done = await local.working_engine().change(orders)
+        done = await engine.change(orders)
         local.rewired(local.graph, done.version)
         return Applied(compare(local.graph, local.graph), done.version, time.monotonic() - began)
 

@@ -82,6 +82,7 @@ class LocalRun:
         self.steering = Steering(self)
         self._answered = 0
         self.offers = Offers(self)
+        self.settings: Mapping[str, Mapping[str, Any]] = {}
         self.make: Callable[[Node, Processor], Work]
         self._observer = Observer(self.graph)
         self._watched = False
@@ -108,6 +109,7 @@ class LocalRun:
     ) -> None:
         """Say what this process does of the run: these processors, and feeding these inputs."""
         feeders = [self._feeder(name, values, pace) for name, values in inputs.items()]
+        self.settings = settings
         self.changes.begin(processors)
         self.offers.begin(hot=hot)
 

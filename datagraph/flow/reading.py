@@ -12,6 +12,15 @@ from .local import LocalRun
 _VALUES = 4096
 
 
+async def between(local: LocalRun, stream: str, start: int, stop: int) -> list[Any]:
+    """The values at positions `start` to `stop`, as far as they are written; StreamTrimmedError."""
+    cursor = Cursor(local, stream, start)
+    values: list[Any] = []
+    while cursor.position < stop and (more := await cursor.read(wait=False)):
+        values += more
+    return values[: max(0, stop - start)]
+
+
 class Cursor:
     """Reads one stream of a run from a position on, waiting for what is still to come."""
 

@@ -13,6 +13,7 @@ from ..runtime.breakpoints import Stop
 from ..runtime.bridge import RuntimeThread
 from .breakpoints import Breakpoint
 from .local import LocalRun
+from .shadow import Shadow
 
 if TYPE_CHECKING:
     from ..graph.edit import Edit
@@ -138,3 +139,10 @@ class Steered:
     @hot.setter
     def hot(self, hot: bool) -> None:
         self._thread.call(self._local.offers.heat, hot)
+
+    def shadow(self, node: str, candidate: Processor) -> Shadow:
+        """Run a candidate beside a node, on what it reads from now on, to compare the two and then `promote` it.
+
+        Raises GraphError where its inputs and outputs are not those of the node, RunError where the run has ended.
+        """
+        return Shadow(self._thread, self._local, self._node(node), candidate)

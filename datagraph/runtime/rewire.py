@@ -49,9 +49,10 @@ class Orders:
     `spec` is the run as it is afterwards, its nodes' inputs named by port; `moved` the ports of nodes that stay which
     read another stream; `handovers` says who begins where whom was cut, both by (node, port); `added` and `replaced`
     are the works of new nodes and of those that begin anew (another function, other options); `seeks` says where ports
-    go on in their own stream: (node, port, position). `capacities` are by (node, port), in values and bytes, None
-    where nothing holds the writer back. `note` is what is kept of the change, as JSON, with the "lengths" of the
-    streams whose writers begin or are replaced: what comes after them is by the new functions.
+    go on in their own stream: (node, port, position), `begins` where those of new nodes begin, if not with what comes.
+    `capacities` are by (node, port), in values and bytes, None where nothing holds the writer back.
+    `note` is what is kept of the change, as JSON, with the "lengths" of the streams whose writers begin or are
+    replaced: what comes after them is by the new functions. `began` is filled in: where each (node, port) began.
     """
 
     version: int
@@ -59,12 +60,14 @@ class Orders:
     moved: Sequence[Moved] = ()
     handovers: Mapping[tuple[str, str], tuple[str, str]] = field(default_factory=dict)
     seeks: Sequence[tuple[str, str, int]] = ()
+    begins: Mapping[tuple[str, str], int] = field(default_factory=dict)
     dropped: Sequence[str] = ()
     added: Mapping[str, Work] = field(default_factory=dict)
     replaced: Mapping[str, Work] = field(default_factory=dict)
     fresh: Sequence[str] = ()
     capacities: Mapping[tuple[str, str], tuple[int, int] | None] = field(default_factory=dict)
     note: Mapping[str, Any] = field(default_factory=dict)
+    began: dict[tuple[str, str], int] = field(default_factory=dict)
     events: Sequence[bytes] = ()
 
 
@@ -237,7 +240,8 @@ class Change:
         for name, port, stream in reads:
             before = orders.handovers.get((name, port))
             cut = self._cut_of.get(before) if before is not None else None
-            self._add(name, port, stream, NOW if cut is None else at_cut(cut))
+            start = orders.begins.get((name, port), NOW)
+            self._add(name, port, stream, start if cut is None else at_cut(cut))
         for name, port, position in orders.seeks:
             for node in self._nodes(name)[:1]:
                 self._add(name, port, node.ports[port].segments[-1].stream, position)
@@ -325,6 +329,7 @@ class Change:
         stage.forget(self._struck)
         for join, position in zip(self._joins, done.joins, strict=True):
             stage.joined(join, position)
+            orders.began[join.node, join.port.rpartition("#")[0]] = position
             for node in self._nodes(join.node):
                 if node not in self._halted:
                     node.port_of(join.port).append(join.port, join.stream, position)
