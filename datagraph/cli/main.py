@@ -292,9 +292,9 @@ def step(
     node: Annotated[str, typer.Argument(metavar="NODE", help="The processor; paused before.")],
     count: Annotated[int, typer.Argument(min=1, help="Values to do.")] = 1,
 ) -> None:
-    """Let a paused node do some values more.
+    """Let a paused node do some values more; see `pause`.
 
-    Example: datagraph pause stdlib --node judged && datagraph step stdlib judged 3
+    Example: datagraph step stdlib judged 3
     """
     _attach(context, run).step(node, count)
     typer.echo(f"{node} may do {count} more")

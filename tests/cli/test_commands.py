@@ -16,7 +16,10 @@ import pytest
 import datagraph as dg
 from tests.cli.kit import FLOWS, cli, command, environment, here
 
-COMMANDS = ["demo", "runs", "top", "draw", "forget", "recover", "stop", "pause", "resume", "cancel", "server"]
+COMMANDS = [
+    *("demo", "runs", "top", "draw", "forget", "recover", "stop", "pause", "resume", "cancel", "server"),
+    *("tune", "undo", "step"),
+]
 
 
 @pytest.fixture
@@ -111,6 +114,38 @@ def test_run_is_paused_resumed_stopped_and_forgotten(slow_run: dg.Run, valkey_ur
     assert here("--url", valkey_url, "stop", "patient").stdout == f"{slow_run.id} completed\n"
     assert here("--url", valkey_url, "forget", slow_run.id).exit_code == 0
     assert slow_run.id not in here("--url", valkey_url, "runs").stdout
+
+
+def test_run_is_tuned_and_the_change_taken_back(slow_run: dg.Run, valkey_url: str) -> None:
+    """By the process that runs its nodes; what may not be done is refused with the reason, and changes nothing."""
+    node = "[bold]x[/]"
+    tuned = here("--url", valkey_url, "tune", "patient", node, "concurrency=2", "retries=3")
+    assert tuned.exit_code == 0, tuned.stderr
+    assert "concurrency 1 -> 2; " in tuned.stdout
+    assert (slow_run.graph.node(node).attrs["concurrency"], slow_run.graph.node(node).attrs["retries"]) == (2, 3)
+    refused = here("--url", valkey_url, "tune", "patient", node, "colour=blue")
+    assert refused.exit_code == 1
+    assert "no setting is called" in refused.stderr
+    assert here("--url", valkey_url, "tune", "patient", node, "faster").exit_code == 2
+    assert "concurrency 2 -> 1" in here("--url", valkey_url, "undo", "patient").stdout
+    assert slow_run.graph.node(node).attrs["concurrency"] == 1
+    again = here("--url", valkey_url, "undo", "patient")
+    assert again.exit_code == 1
+    assert "can be undone" in again.stderr
+
+
+def test_paused_node_is_stepped(slow_run: dg.Run, valkey_url: str) -> None:
+    """It does as many values as it is told, and the run goes on when it is resumed."""
+    slow_run["n"].peek(2)
+    assert here("--url", valkey_url, "pause", "patient", "--node", "[bold]x[/]").exit_code == 0
+    done = len(slow_run["n"])
+    slow_run["text"].send_many(["d", "e", "f"])
+    assert here("--url", valkey_url, "step", "patient", "[bold]x[/]", "2").exit_code == 0
+    while len(slow_run["n"]) < done + 2:
+        assert slow_run.status == "running"
+    assert here("--url", valkey_url, "resume", "patient", "--node", "[bold]x[/]").exit_code == 0
+    slow_run["text"].complete()
+    assert slow_run.join()["n"].to_list() == [3, 1, 1, 1, 1]
 
 
 def test_cancelled_run_says_so(slow_run: dg.Run, valkey_url: str) -> None:
