@@ -113,13 +113,13 @@ def test_a_replay_can_be_cancelled_while_it_waits() -> None:
     assert len(replay["n"]) < 500
 
 
-def test_values_that_are_gone_are_refused() -> None:
+def test_values_that_are_gone_are_refused(run_id: str) -> None:
     """Where values are not kept any more nothing is started, and the error says which there are."""
-    run = Flow(double, text, keep=10).start({"n": range(5000)}, name="trimmed")
+    run = Flow(double, text, keep=10).start({"n": range(5000)}, name=run_id)
     run.join()
     with pytest.raises(StreamTrimmedError):
         run.replay("double->text.double", 0, 100)
-    assert [each.name for each in dg.runs() if each.name == "trimmed replay"] == []
+    assert [each.name for each in dg.runs() if each.name == f"{run_id} replay"] == []
     assert run.replay("double->text.double", 4995).results() == {"text": ["9990", "9992", "9994", "9996", "9998"]}
 
 
