@@ -65,12 +65,12 @@ class LocalRun:
         self.force = False
         self._working = False
         self._prepare: Callable[[AsyncExitStack], Sequence[Work]] | None = None
-        self._executor: Executor | None = None
+        self.executor: Executor | None = None
         self._executors: Mapping[str, Executor] = {}
         self._again = anyio.Event()
         self._scope = anyio.CancelScope()
         self._pause = min(2.0, lease / 3)
-        self._lease = lease
+        self.lease = lease
         self._readers: dict[str, dict[int, int]] = {}
         self._following = anyio.Lock()
         self.host: Callable[[LocalRun], Awaitable[LocalRun]] | None = None
@@ -118,7 +118,7 @@ class LocalRun:
             return [*feeders, *works(self.graph, self.changes.processors, self.make)]
 
         self._prepare = prepare
-        self._executor = executor
+        self.executor = executor
         self._executors = {p.name: p.executor for p in processors if p.executor is not None}
 
     def _feeder(self, name: str, values: Any, pace: float | None) -> Work:
@@ -218,13 +218,13 @@ class LocalRun:
                 await self._watch(again)
 
     async def _work(self) -> None:
-        assert self._prepare is not None and self._executor is not None  # noqa: PT018
+        assert self._prepare is not None and self.executor is not None  # noqa: PT018
         async with AsyncExitStack() as stack:
             engine = self.engine = StreamEngine(
                 self.store,
                 self.session,
                 self._prepare(stack),
-                executor=self._executor,
+                executor=self.executor,
                 executors=self._executors,
                 on_record=self.note,
                 force=self.force,
@@ -322,7 +322,7 @@ class LocalRun:
         """The run goes on: work on it again."""
         if self.closing and self.host is not None:
             self.closing, self.error, self._scope = False, None, anyio.CancelScope()
-            self.session = self.store.session(self.record.id, worker_id(), lease=self._lease)
+            self.session = self.store.session(self.record.id, worker_id(), lease=self.lease)
             await self.host(self)
             return
         again, self._again = self._again, anyio.Event()

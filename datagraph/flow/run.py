@@ -46,8 +46,7 @@ class Run(Steered):
     """
 
     def __init__(self, thread: RuntimeThread, local: LocalRun, *, all_outputs: bool = False) -> None:
-        self._thread = thread
-        self._local = local
+        super().__init__(thread, local)
         self._all = all_outputs
         self._streams: dict[str, RunStream] = {}
         self._observer = Observer(local.graph)

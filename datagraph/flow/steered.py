@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Self
 
 from ..exceptions import UnknownIOError
 from ..graph.check import suggest
@@ -13,6 +13,7 @@ from ..runtime.breakpoints import Stop
 from ..runtime.bridge import RuntimeThread
 from .breakpoints import Breakpoint
 from .local import LocalRun
+from .replay import replayed
 from .shadow import Shadow
 
 if TYPE_CHECKING:
@@ -25,8 +26,9 @@ if TYPE_CHECKING:
 class Steered:
     """The part of a `Run` that changes it."""
 
-    _thread: RuntimeThread
-    _local: LocalRun
+    def __init__(self, thread: RuntimeThread, local: LocalRun) -> None:
+        self._thread = thread
+        self._local = local
 
     @property
     def graph(self) -> Graph:
@@ -146,3 +148,28 @@ class Steered:
         Raises GraphError where its inputs and outputs are not those of the node, RunError where the run has ended.
         """
         return Shadow(self._thread, self._local, self._node(node), candidate)
+
+    def replay(
+        self,
+        edge: str,
+        start: int = 0,
+        stop: int | None = None,
+        *,
+        into: Processor | None = None,
+        speed: float | None = None,
+    ) -> Self:
+        """Feed what an edge has carried to a processor once more, in a run of its own that touches nothing of this one.
+
+        Args:
+            edge: its name, "words->count.words".
+            start: the position of the first value, counted from the beginning of the edge's stream.
+            stop: the position after the last one; None for what there is now.
+            into: a processor with one input, of any name; None for the one that reads the edge, as it is now.
+            speed: 0.1 to 100 times the pace at which they once came, as the run's history knows it: twice a second how
+                many there were, evenly in between. None for as fast as they are taken.
+
+        Returns the run, called "... replay". Raises StreamTrimmedError where values are not kept any more, ValueError
+        for positions that are not there, UnknownIOError for an edge that is not.
+        """
+        found = self._thread.call(replayed, self._local, edge, start, stop, into, speed)
+        return type(self)(self._thread, found)
