@@ -9,15 +9,16 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
+import anyio
+
 from ..exceptions import GraphError, RunError
 from ..graph.change import Change, compare
 from ..graph.edit import Connect, Edit, Insert, Swap, edits_of, node_of
 from ..graph.model import Graph, Node, Port
 from ..graph.rewiring import becoming, changed
-from ..runtime.rewire import Moved, Orders
+from ..runtime.rewire import Carried, Moved, Orders, Place
 from ..runtime.types import compatible, type_text
 from ..runtime.work import Work
-from ..streams.records import Rewired
 from .compile import KEEP, KEEP_RESULTS, room_of, specify
 
 if TYPE_CHECKING:
@@ -33,11 +34,16 @@ _BETWEEN = frozenset({"retries", "timeout", "on_error"})
 
 @dataclass(frozen=True, slots=True)
 class Applied:
-    """A change that was carried out: what changed, the wiring's version since, and the seconds that it took."""
+    """A change that was carried out: what changed, the wiring's version since, and the seconds that it took.
+
+    `cuts` and `joins` are the positions of streams where inputs stopped reading and where they began.
+    """
 
     change: Change
     version: int
     seconds: float
+    cuts: tuple[Place, ...] = ()
+    joins: tuple[Place, ...] = ()
 
     def __str__(self) -> str:
         lines = "; ".join(self.change.lines()) or "nothing changed"
@@ -108,6 +114,11 @@ class Changes:
             problems += self._unfit(name, functions, fresh=name in change.fresh)
         for each in change.tuned:
             problems += self._untunable(each.node, each.what)
+        problems += [
+            f"`{node.name}` is paused, and what it has in hand would be held for ever: resume it first"
+            for node in change.dropped
+            if node.name in self._local.record.paused_nodes
+        ]
         return replace(_versioned(change), problems=tuple(dict.fromkeys(problems)))
 
     def _unfit(self, name: str, functions: Mapping[str, Processor], *, fresh: bool) -> list[str]:
@@ -161,17 +172,18 @@ class Changes:
         done = await self._carry_out(change, functions)
         if keep:
             self._before.append(before)
-        return Applied(change, done.version, time.monotonic() - began)
+        return Applied(change, done.version, time.monotonic() - began, done.cuts, done.joins)
 
-    async def _carry_out(self, change: Change, functions: dict[str, Processor]) -> Rewired:
+    async def _carry_out(self, change: Change, functions: dict[str, Processor]) -> Carried:
         local = self._local
         engine = local.working_engine()
         orders = self._orders(change, functions)
         done = await engine.change(orders)
         self.processors = functions
         local.rewired(change.after, done.version)
-        for each in change.tuned:
-            await self._tune_at_once(change.after.node(each.node), each.what)
+        with anyio.CancelScope(shield=True):  # the run has changed, whether somebody waits for it or not
+            for each in change.tuned:
+                await self._tune_at_once(change.after.node(each.node), each.what)
         return done
 
     async def seek(self, node: str, port: str, position: int) -> Applied:
@@ -181,7 +193,8 @@ class Changes:
         orders.seeks = [(node, port, position)]
         done = await local.working_engine().change(orders)
         local.rewired(local.graph, done.version)
-        return Applied(compare(local.graph, local.graph), done.version, time.monotonic() - began)
+        seconds = time.monotonic() - began
+        return Applied(compare(local.graph, local.graph), done.version, seconds, done.cuts, done.joins)
 
     def _orders(self, change: Change, functions: Mapping[str, Processor]) -> Orders:
         local, after = self._local, change.after

@@ -97,7 +97,7 @@ class ValueNode(Node):
                     await self._work(slot)
                     if slot.done:
                         break
-                    if self.halting:
+                    if self.halts():
                         return  # what was not begun is begun by whoever follows
                     slot.recall()
                     await self._breathe()
@@ -125,7 +125,7 @@ class ValueNode(Node):
     async def _claim(self) -> Slot | None:
         """The next slot; None where all inputs have ended. One lane at a time, so slots are in order."""
         await self._breathe()
-        if self._ended or self.halting:
+        if self._ended or self.halts():
             return None
         await self._bounded()
         slot = await self._next_batch() if self.work.shape == "batch" else await self._next_values()

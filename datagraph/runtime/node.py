@@ -63,6 +63,9 @@ class Engine(Hub, Delivery, Protocol):
     async def gate(self, node: Node) -> None:
         """Return when neither the run nor the node is paused."""
 
+    def stir(self) -> None:
+        """Have who waits at the gate look again."""
+
     async def rewound(self) -> None:
         """The store refused what a node knows: all of them here go back to what it has."""
 
@@ -364,6 +367,7 @@ class Node:
         self.halting = True
         self.press()
         self.nudge()
+        self.engine.stir()
 
     def nudge(self) -> None:
         """Have what waits for values look again at what it waits for."""

@@ -89,7 +89,9 @@ class Port:
         return self.segments[self._at].codec
 
     def append(self, name: str, stream: str, start: int = 0, until: int | None = None, size: int = 0) -> None:
-        """Read this after what is read now."""
+        """Read this after what is read now; nothing new where it is read already."""
+        if any(segment.name == name for segment in self.segments):
+            return
         codec = self.session.codec.bind(f"{self.session.run}:{stream}".encode())
         self.segments.append(Segment(name, stream, codec, start, until, size))
         self.hub.attach(self, stream)
@@ -108,11 +110,13 @@ class Port:
         self._frozen = True
         return at
 
-    def cut(self, until: int) -> None:
-        """The last segment ends at that position of its stream."""
+    def cut(self, name: str, until: int) -> None:
+        """The segment of that name, the last or one behind which another was found since, ends at that position."""
+        segment = next(each for each in self.segments if each.name == name)
+        segment.is_cut = True
         self._frozen = False
-        self.segments[-1].is_cut = True
-        self._stop(self.segments[-1], until)
+        if segment is self.segments[-1]:
+            self._stop(segment, until)
 
     def thaw(self) -> None:
         """Go on as if nothing had been asked for."""
