@@ -156,11 +156,14 @@ class ValueNode(Node):
             for port in ports:
                 if not await port.fill():
                     return None
+            for port in ports:
+                port.gather(self._grain())
             count = min(self._grain(), *(len(port.unread) for port in ports))
             start = ports[0].position
             return Slot(ports, start, list(zip(*(port.take(count) for port in ports), strict=True)))
         while (port_ := await self._ready_port()) is not None:
             grain = self._grain()
+            port_.gather(grain * self.work.concurrency)
             if self.work.concurrency > 1:
                 grain = max(1, min(grain, len(port_.unread) // self.work.concurrency))
             values = port_.take(grain)

@@ -247,6 +247,7 @@ class Port:
 
     def take(self, count: int) -> list[Any]:
         """Up to `count` unread values; `fill` first. May be none, where all of them are known to be bad."""
+        self.gather(count)
         unread = self.unread
         if self.bad:
             count = self._up_to_bad(count)
@@ -258,6 +259,11 @@ class Port:
         del unread[:count]
         self.position += count
         return taken
+
+    def gather(self, count: int) -> None:
+        """Have `count` values unread, or all that are here: small frames are not to stay small from node to node."""
+        while self._frames and len(self.unread) < count:
+            self._decode(*self._frames.popleft())
 
     def _up_to_bad(self, count: int) -> int:
         """Pass over the values that are given up, leaving their letters, and stop before the next one."""
@@ -367,4 +373,7 @@ class Port:
         if segment.end is not None and frame.end > segment.end:
             values = values[: max(0, len(values) - (frame.end - segment.end))]
         segment.sizes.append((frame.end, frame.size))
-        self.unread = values if not self.unread else self.unread + values
+        if self.unread:
+            self.unread.extend(values)
+        else:
+            self.unread = values

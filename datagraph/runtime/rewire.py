@@ -199,7 +199,9 @@ class Change:
             for node in nodes:
                 await node.over.wait()
         for node in nodes:
-            if not node.over.is_set():
+            # Who claims values for itself alone, or for others too, can only change with none in hand.
+            turns = (node.work.workers > 1) != (self._orders.replaced[node.name].workers > 1)
+            if not node.over.is_set() and not turns:
                 node.redo()
         for node in nodes:
             await self._left(node)

@@ -57,24 +57,28 @@ _FUNCTIONS: dict[str, Callable[..., Any]] = {
 
 def passing(name: str, reads: str, writes: str, kind: str = "coroutine", **options: Any) -> Processor:
     """A processor that puts out what it reads, as a function of that kind."""
-    function = _renamed(_FUNCTIONS[kind], reads)
     state = "none" if kind == "stateless" else "locals"
-    return Processor(name, inputs=[reads], outputs=[writes], state=state, **options)(function)
+    return made(name, reads, writes, _FUNCTIONS[kind], state=state, **options)
+
+
+def made(name: str, reads: str, writes: str, function: Callable[..., Any], **options: Any) -> Processor:
+    """A processor of a function of one input."""
+    return Processor(name, inputs=[reads], outputs=[writes], **options)(_renamed(function, reads))
 
 
 def _renamed(function: Callable[..., Any], parameter: str) -> Callable[..., Any]:
     """The function with its one parameter called like the input that it reads."""
     code = function.__code__
-    made = type(function)(
+    renamed = type(function)(
         code.replace(co_varnames=(parameter, *code.co_varnames[1:])),
         function.__globals__,
         function.__name__,
         function.__defaults__,
         function.__closure__,
     )
-    (annotation,) = [each for name, each in function.__annotations__.items() if name != "return"]
-    made.__annotations__ = {parameter: annotation}
-    return made
+    first = code.co_varnames[0]
+    renamed.__annotations__ = {parameter if k == first else k: each for k, each in function.__annotations__.items()}
+    return renamed
 
 
 @dataclass(slots=True)
