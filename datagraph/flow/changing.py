@@ -5,9 +5,11 @@ from __future__ import annotations
 import copy
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
+
+import anyio
 
 from ..exceptions import GraphError, RunError
 from ..graph.change import Change, compare
@@ -16,10 +18,9 @@ from ..graph.edit import Connect, Edit, Insert, Swap, edits_of, node_of
 from ..graph.model import Graph, Node, Port
 from ..graph.rewiring import becoming, changed
 from ..graph.wiring import CAPACITY
-from ..runtime.rewire import Moved, Orders
+from ..runtime.rewire import Carried, Moved, Orders, Place
 from ..runtime.types import compatible, type_text
 from ..runtime.work import Work
-from ..streams.records import Rewired
 from .compile import KEEP, KEEP_RESULTS, room_of, specify
 from .known import known
 
@@ -39,13 +40,19 @@ _BETWEEN = frozenset({"retries", "timeout", "on_error"})
 class Applied:
     """A change that was carried out: what changed, the wiring's version since, and the seconds that it took.
 
-    `began` says of new nodes' inputs, and of those that read another stream, at which position of it they began.
+    `cuts` and `joins` are the positions of streams where inputs stopped reading and where they began.
     """
 
     change: Change
     version: int
     seconds: float
-    began: Mapping[tuple[str, str], int] = field(default_factory=dict)
+    cuts: tuple[Place, ...] = ()
+    joins: tuple[Place, ...] = ()
+
+    @property
+    def began(self) -> Mapping[tuple[str, str], int]:
+        """By (node, port), at which position of its stream an input began that is new or reads another stream."""
+        return {(place.node, place.segment.rpartition("#")[0]): place.position for place in self.joins}
 
     def __str__(self) -> str:
         lines = "; ".join(self.change.lines()) or "nothing changed"
@@ -153,6 +160,11 @@ class Changes:
             problems += self._unfit(name, functions, fresh=name in change.fresh)
         for each in change.tuned:
             problems += self._untunable(each.node, each.what)
+        problems += [
+            f"`{node.name}` is paused, and what it has in hand would be held for ever: resume it first"
+            for node in change.dropped
+            if node.name in self._local.record.paused_nodes
+        ]
         return replace(_versioned(change), problems=tuple(dict.fromkeys(problems)))
 
     def _unfit(self, name: str, functions: Mapping[str, Processor], *, fresh: bool) -> list[str]:
@@ -219,17 +231,18 @@ class Changes:
         done = await self._carry_out(engine, change, orders, functions)
         if keep:
             self._before.append(before)
-        return Applied(change, done.version, time.monotonic() - began, orders.began)
+        return Applied(change, done.version, time.monotonic() - began, done.cuts, done.joins)
 
     async def _carry_out(
         self, engine: StreamEngine, change: Change, orders: Orders, functions: dict[str, Processor]
-    ) -> Rewired:
+    ) -> Carried:
         local = self._local
         done = await engine.change(orders)
         self.processors = functions
         local.rewired(change.after, done.version)
-        for each in change.tuned:
-            await self._tune_at_once(change.after.node(each.node), each.what)
+        with anyio.CancelScope(shield=True):  # the run has changed, whether somebody waits for it or not
+            for each in change.tuned:
+                await self._tune_at_once(change.after.node(each.node), each.what)
         return done
 
     async def seek(self, node: str, port: str, position: int) -> Applied:
@@ -240,7 +253,8 @@ class Changes:
         orders.seeks = [(node, port, position)]
         done = await engine.change(orders)
         local.rewired(local.graph, done.version)
-        return Applied(compare(local.graph, local.graph), done.version, time.monotonic() - began)
+        seconds = time.monotonic() - began
+        return Applied(compare(local.graph, local.graph), done.version, seconds, done.cuts, done.joins)
 
     def _orders(self, change: Change, functions: Mapping[str, Processor], *, undoable: int) -> Orders:
         local, after = self._local, change.after

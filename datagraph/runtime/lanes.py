@@ -97,7 +97,7 @@ class ValueNode(Node):
                     await self._work(slot)
                     if slot.done:
                         break
-                    if self.halting:
+                    if self.halts():
                         return  # what was not begun is begun by whoever follows
                     slot.recall()
                     await self._breathe()
@@ -125,7 +125,7 @@ class ValueNode(Node):
     async def _claim(self) -> Slot | None:
         """The next slot; None where all inputs have ended. One lane at a time, so slots are in order."""
         await self._breathe()
-        if self._ended or self.halting:
+        if self._ended or self.halts():
             return None
         await self._bounded()
         slot = await self._next_batch() if self.work.shape == "batch" else await self._next_values()
@@ -156,11 +156,14 @@ class ValueNode(Node):
             for port in ports:
                 if not await port.fill():
                     return None
+            for port in ports:
+                port.gather(self._grain())
             count = self.within_steps(min(self._grain(), *(port.available() for port in ports)))
             start = ports[0].position
             return Slot(ports, start, list(zip(*(port.take(count) for port in ports), strict=True)))
         while (port_ := await self._ready_port()) is not None:
             grain = self._grain()
+            port_.gather(grain * self.work.concurrency)
             if self.work.concurrency > 1:
                 grain = max(1, min(grain, len(port_.unread) // self.work.concurrency))
             values = port_.take(self.within_steps(grain))

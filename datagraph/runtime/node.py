@@ -73,6 +73,9 @@ class Engine(Hub, Delivery, Protocol):
     async def gate(self, node: Node) -> None:
         """Return when neither the run nor the node is paused."""
 
+    def stir(self) -> None:
+        """Have who waits at the gate look again."""
+
     async def rewound(self) -> None:
         """The store refused what a node knows: all of them here go back to what it has."""
 
@@ -379,6 +382,7 @@ class Node:
         self.halting = True
         self.press()
         self.nudge()
+        self.engine.stir()
 
     def nudge(self) -> None:
         """Have what waits for values look again at what it waits for."""

@@ -93,7 +93,9 @@ class Port:
         return self.segments[self._at].codec
 
     def append(self, name: str, stream: str, start: int = 0, until: int | None = None, size: int = 0) -> None:
-        """Read this after what is read now."""
+        """Read this after what is read now; nothing new where it is read already."""
+        if any(segment.name == name for segment in self.segments):
+            return
         codec = self.session.codec.bind(f"{self.session.run}:{stream}".encode())
         self.segments.append(Segment(name, stream, codec, start, until, size))
         self.hub.attach(self, stream)
@@ -112,11 +114,13 @@ class Port:
         self._frozen = True
         return at
 
-    def cut(self, until: int) -> None:
-        """The last segment ends at that position of its stream."""
+    def cut(self, name: str, until: int) -> None:
+        """The segment of that name, the last or one behind which another was found since, ends at that position."""
+        segment = next(each for each in self.segments if each.name == name)
+        segment.is_cut = True
         self._frozen = False
-        self.segments[-1].is_cut = True
-        self._stop(self.segments[-1], until)
+        if segment is self.segments[-1]:
+            self._stop(segment, until)
 
     def thaw(self) -> None:
         """Go on as if nothing had been asked for."""
@@ -248,6 +252,7 @@ class Port:
 
     def take(self, count: int) -> list[Any]:
         """Up to `count` unread values; `fill` first. May be none, where all of them are known to be bad."""
+        self.gather(count)
         if self.bad:
             count = self._up_to_bad(count)
         if self.stop is not None:
@@ -299,6 +304,11 @@ class Port:
         """Have whoever waits at a breakpoint look again."""
         if self.stop is not None and self.stop.held is not None:
             self.stop.held.poke()
+
+    def gather(self, count: int) -> None:
+        """Have `count` values unread, or all that are here: small frames are not to stay small from node to node."""
+        while self._frames and len(self.unread) < count and self.stop is None:
+            self._decode(*self._frames.popleft())
 
     def _up_to_bad(self, count: int) -> int:
         """Pass over the values that are given up, leaving their letters, and stop before the next one."""
@@ -408,4 +418,7 @@ class Port:
         if segment.end is not None and frame.end > segment.end:
             values = values[: max(0, len(values) - (frame.end - segment.end))]
         segment.sizes.append((frame.end, frame.size))
-        self.unread = values if not self.unread else self.unread + values
+        if self.unread:
+            self.unread.extend(values)
+        else:
+            self.unread = values

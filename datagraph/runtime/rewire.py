@@ -10,9 +10,9 @@ the old wiring and a crash after it the new one.
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Coroutine, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 import anyio
 
@@ -24,6 +24,7 @@ from .segments import Segment, port_of
 from .work import Work
 
 if TYPE_CHECKING:
+    from ..streams.records import RunRecord
     from ..streams.store import Session
 
 _PATIENCE = 0.5
@@ -31,6 +32,8 @@ _PATIENCE = 0.5
 
 
 _PATIENCE_WITH_THE_DROPPED = 3.0
+_LONGEST = {False: 60.0, True: 2.0}
+"""Seconds until a change that still waits for a node is given up; where something is paused, which may be why."""
 
 
 class Moved:
@@ -52,7 +55,7 @@ class Orders:
     go on in their own stream: (node, port, position), `begins` where those of new nodes begin, if not with what comes.
     `capacities` are by (node, port), in values and bytes, None where nothing holds the writer back.
     `note` is what is kept of the change, as JSON, with the "lengths" of the streams whose writers begin or are
-    replaced: what comes after them is by the new functions. `began` is filled in: where each (node, port) began.
+    replaced: what comes after them is by the new functions.
     """
 
     version: int
@@ -67,8 +70,24 @@ class Orders:
     fresh: Sequence[str] = ()
     capacities: Mapping[tuple[str, str], tuple[int, int] | None] = field(default_factory=dict)
     note: Mapping[str, Any] = field(default_factory=dict)
-    began: dict[tuple[str, str], int] = field(default_factory=dict)
     events: Sequence[bytes] = ()
+
+
+class Place(NamedTuple):
+    """A position of a stream where a segment of a node's port ends or begins."""
+
+    node: str
+    segment: str
+    stream: str
+    position: int
+
+
+class Carried(NamedTuple):
+    """A change that was carried out: the wiring's version since, and where it cut what was read and joined what is."""
+
+    version: int
+    cuts: tuple[Place, ...]
+    joins: tuple[Place, ...]
 
 
 class Stage(Protocol):
@@ -76,6 +95,13 @@ class Stage(Protocol):
 
     session: Session
     nodes: list[Node]
+    record: RunRecord | None
+
+    async def come_back(self, nodes: Sequence[Node]) -> None:
+        """Have nodes that were to be left, and are only now, run again as they did."""
+
+    def soon(self, function: Callable[..., Coroutine[Any, Any, None]], *args: Any) -> None:
+        """Have that done beside everything else."""
 
     async def enter(self, work: Work) -> None:
         """Have a node run from now on."""
@@ -104,13 +130,13 @@ class Change:
         self._frozen: list[tuple[Port, int]] = []  # and the number of its cut
         self._cut_of: dict[tuple[str, str], int] = {}  # by (node, port)
         self._halted: list[Node] = []
-        self._positions: dict[str, int] = {}
+        self._positions: dict[tuple[str, str], int] = {}
         self._lengths: dict[str, int] = {}
         self._struck: list[tuple[str, str]] = []
-        self._forgotten: list[Port] = []
+        self._forgotten: list[tuple[Port, set[str]]] = []
         self._ended: list[tuple[int, Segment]] = []  # with the number of its cut
 
-    async def apply(self) -> Rewired:
+    async def apply(self) -> Carried:
         """Carry it out, or leave everything as it was and raise why."""
         orders, stage = self._orders, self._stage
         try:
@@ -134,14 +160,25 @@ class Change:
                 note=json.dumps({**orders.note, "lengths": self._lengths}).encode(),
                 events=orders.events,
             )
-            done = await stage.session.rewire(change)
+            with anyio.CancelScope(shield=True):  # once it is sent, only the store knows whether it was done
+                done = await stage.session.rewire(change)
         except BaseException:
             with anyio.CancelScope(shield=True):
                 await self._take_back()
             raise
+        carried = self._carried(done)
         with anyio.CancelScope(shield=True):
             await self._follow(done)
-        return done
+        return carried
+
+    def _carried(self, done: Rewired) -> Carried:
+        streams = {(node.name, each.name): each.stream for node in self._stage.nodes for each in node.segments()}
+        cuts = [
+            Place(cut.node, cut.port, streams[cut.node, cut.port], at)
+            for cut, at in zip(self._cuts, done.cuts, strict=True)
+        ]
+        joins = [Place(j.node, j.port, j.stream, at) for j, at in zip(self._joins, done.joins, strict=True)]
+        return Carried(done.version, tuple(cuts), tuple(joins))
 
     # -- before the cut -------------------------------------------------------------------------------------------
 
@@ -159,8 +196,7 @@ class Change:
     async def _halt(self) -> None:
         nodes = [node for name in self._orders.replaced for node in self._nodes(name)]
         for node in nodes:
-            if node.status in {"done", "failed"}:
-                raise RunError(f"{node.name!r} has ended: it cannot be changed any more")
+            _check_goes_on(node)
         for node in nodes:
             self._halted.append(node)
             node.halt()
@@ -168,10 +204,12 @@ class Change:
             for node in nodes:
                 await node.over.wait()
         for node in nodes:
-            if not node.over.is_set():
+            # Who claims values for itself alone, or for others too, can only change with none in hand.
+            turns = (node.work.workers > 1) != (self._orders.replaced[node.name].workers > 1)
+            if not node.over.is_set() and not turns:
                 node.redo()
         for node in nodes:
-            await node.over.wait()
+            await self._left(node)
             if node.status != "halted":
                 raise RunError(f"{node.name!r} has ended meanwhile ({node.status}): it cannot be changed any more")
         begun = {**self._orders.added, **self._orders.replaced}
@@ -181,7 +219,18 @@ class Change:
             self._lengths = {stream.name: stream.length for stream in written if stream is not None}
             for node in nodes:
                 for segment, (position, _) in probe.nodes[node.name].reads.items():
-                    self._positions[segment] = position
+                    self._positions[node.name, segment] = position
+
+    async def _left(self, node: Node) -> None:
+        record = self._stage.record
+        paused = record is not None and (record.paused or bool(record.paused_nodes))
+        with anyio.move_on_after(_LONGEST[paused]):
+            await node.over.wait()
+            return
+        waits = node.clock.waits_for.partition(":")
+        what = f"waits for room in {waits[2]!r}" if waits[0] == "room" else "is in the middle of a value"
+        cure = "resume the run, and try again" if paused else "try again"
+        raise RunError(f"{node.name!r} {what}, so it cannot be left now: nothing was changed; {cure}")
 
     def _cut(self) -> None:
         orders, followed = self._orders, set(self._orders.handovers.values())
@@ -195,9 +244,11 @@ class Change:
             if move.old in leaving:
                 continue  # its writer ends, and so does what it reads there
             for node in self._nodes(move.node)[:1]:
+                _check_goes_on(node)
                 self._cut_one(node, node.ports[move.port], handed=(move.node, move.port) in followed)
         for name, port_name, _ in orders.seeks:
             for node in self._nodes(name)[:1]:
+                _check_goes_on(node)
                 self._cut_one(node, node.ports[port_name], handed=False, now=False)
         self._cut_what_ended()
 
@@ -216,10 +267,10 @@ class Change:
     def _cut_one(self, node: Node, port: Port, *, handed: bool, now: bool = True) -> None:
         """Cut what a port reads last: at what it has taken where somebody takes over, else at what is written."""
         last = port.segments[-1]
-        if node in self._halted:
-            position = self._positions.get(last.name, last.start) if handed or not now else NOW
-        elif node.work.workers > 1:
+        if node.work.workers > 1:
             position = CLAIMED if handed or not now else NOW
+        elif node in self._halted:
+            position = self._positions.get((node.name, last.name), last.start) if handed or not now else NOW
         else:
             taken = port.freeze(fetched=not handed and now)
             position = taken if handed or not now else NOW
@@ -256,8 +307,9 @@ class Change:
                     continue  # it may begin again from the first of them; workers know too little of each other
                 for port in node.ports.values():
                     if port.name == port_of(join.port, list(node.ports)):
-                        self._forgotten.append(port)
-                        for segment in port.finished():
+                        finished = port.finished()
+                        self._forgotten.append((port, {segment.name for segment in finished}))
+                        for segment in finished:
                             if not segment.is_cut and all(segment is not ended for _, ended in self._ended):
                                 self._cuts.append(Cut(node.name, segment.name, NOW))
                             self._struck.append((node.name, segment.name))
@@ -304,32 +356,25 @@ class Change:
             port.thaw()
         for node in self._stage.nodes:
             node.nudge()
-        for node in self._halted:
-            await node.over.wait()
-            if node.status == "halted":
-                self._stage.leave(node)
-        for work in {node.name: node.work for node in self._halted if node.status == "halted"}.values():
-            await self._stage.enter(work)
+        if self._halted:
+            self._stage.soon(self._stage.come_back, self._halted)
 
     async def _follow(self, done: Rewired) -> None:
         """The store has it: what runs here goes on by it."""
         stage, orders = self._stage, self._orders
         for cut, position in zip(self._cuts, done.cuts, strict=True):
             for node in self._nodes(cut.node):
-                for port in node.ports.values():
-                    if port.segments[-1].name == cut.port and node not in self._halted:
-                        port.cut(position)
-                        stage.released(cut.node, cut.port, port.segments[-1].stream)
+                for segment in [each for each in node.segments() if each.name == cut.port]:
+                    node.port_of(cut.port).cut(cut.port, position)
+                    stage.released(cut.node, cut.port, segment.stream)
         for number, segment in self._ended:
             segment.until, segment.is_cut = done.cuts[number], True
             stage.released(self._cuts[number].node, segment.name, segment.stream)
-        gone = {segment for _, segment in self._struck}
-        for port in self._forgotten:
-            port.forget(gone)
+        for port, names in self._forgotten:
+            port.forget(names)
         stage.forget(self._struck)
         for join, position in zip(self._joins, done.joins, strict=True):
             stage.joined(join, position)
-            orders.began[join.node, join.port.rpartition("#")[0]] = position
             for node in self._nodes(join.node):
                 if node not in self._halted:
                     node.port_of(join.port).append(join.port, join.stream, position)
@@ -350,3 +395,8 @@ class Change:
                 port.ended = port.ended and port.stream not in opened
         for node in stage.nodes:
             node.nudge()
+
+
+def _check_goes_on(node: Node) -> None:
+    if node.status in {"done", "failed"}:
+        raise RunError(f"{node.name!r} has ended: it cannot be changed any more")

@@ -29,6 +29,10 @@ class SharedNode(ValueNode):
         self._range = None
         await super().drive(stack)
 
+    def halts(self) -> bool:
+        """Between two ranges: one that was claimed is finished, since nobody else has it."""
+        return self.halting and self._range is None
+
     async def _next_values(self) -> Slot | None:
         while True:
             claimed = self._range
@@ -61,7 +65,7 @@ class SharedNode(ValueNode):
         if per_value:
             limit = max(limit, min(GATHER, int(_RANGE_SECONDS * self.work.concurrency / max(per_value, 1e-6))))
         signals = self.session.signals
-        while True:
+        while not self.halting:
             streams = [segment.stream for segment in self.segments()]
             events = [signals.event(f"values:{s}") for s in streams] + [signals.event(f"turn:{self.name}")]
             for stream in streams:
@@ -71,12 +75,13 @@ class SharedNode(ValueNode):
                 self._range = claimed = taken.range
                 self.port_of(claimed.port).claim(claimed.port, claimed.stream, claimed.start)
                 return True
-            if taken.finished or self.halting:
+            if taken.finished:
                 return False
             # Nobody tells that another worker's lease has lapsed, so it is looked for.
             with self.clock.starved(self.work.inputs[0][0]), anyio.move_on_after(_LOOK_SECONDS):
                 await wait_any(events)
             await self._breathe()
+        return False
 
     def _made(self, mark: Mark) -> Mark | None:
         """A commit of a claim moves no cursors: the store does, as the claims are committed."""

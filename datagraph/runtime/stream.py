@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Coroutine, Mapping, Sequence
 from time import monotonic
 from typing import Any
 
 import anyio
 from anyio.abc import TaskGroup
 
-from ..exceptions import DatagraphError, StoreError, StoreLostError
+from ..exceptions import DatagraphError, RunError, StoreError, StoreLostError
 from ..executors.base import Executor
-from ..streams.records import Rewired, RunRecord
+from ..streams.records import RunRecord
 from ..streams.store import Session, Store
 from .breakpoints import Stop
 from .failure import Failure, leading
@@ -24,7 +24,7 @@ from .lifecycle import relieved
 from .node import Node
 from .prints import NodeLog, speaking_for
 from .progress import closed_set, smallest_full_edge
-from .rewire import Change, Orders
+from .rewire import Carried, Change, Orders
 from .shared import SharedNode
 from .work import Work
 
@@ -77,6 +77,10 @@ class StreamEngine(LocalHub):
         self._tasks: TaskGroup
         self._begun = anyio.Event()
         self._changing = anyio.Lock()
+        self._stirred = anyio.Event()
+        self._over = False
+        self._kept_open: dict[Session, anyio.Event] = {}
+        self._made = 0
 
     # -- running --------------------------------------------------------------------------------------------------
 
@@ -91,6 +95,9 @@ class StreamEngine(LocalHub):
                 raise
             raise error from error.__cause__
         finally:
+            for node in self.nodes:  # whoever waits for one that has not even begun
+                node.ready.set()
+                node.over.set()
             with anyio.CancelScope(shield=True), anyio.move_on_after(2.0):
                 await self._last_words()
 
@@ -105,9 +112,14 @@ class StreamEngine(LocalHub):
             self._rewound = record.rewound
             tasks.start_soon(self._beats)
             async with anyio.create_task_group() as self._running:
-                for node in self.nodes:
-                    self._running.start_soon(self._run_node, node)
-                self._begun.set()
+                try:
+                    for node in self.nodes:
+                        self._start(node)
+                    self._begun.set()
+                    await self._all_over()
+                finally:
+                    self._over = True
+                    self._begun.set()
             await self._flush_logs()
             self.look(await self.session.beat(self.report()))
             tasks.cancel_scope.cancel()
@@ -126,7 +138,9 @@ class StreamEngine(LocalHub):
             made.append((StreamNode if work.shape == "stream" else ValueNode)(self, work, self.session))
         else:
             for index in range(work.workers):
-                session = self.store.session(self.session.run, f"{self.session.worker}.{work.name}.{index}")
+                self._made += 1
+                worker = f"{self.session.worker}.{work.name}.{index}.{self._made}"
+                session = self.store.session(self.session.run, worker)
                 await self._tasks.start(self._keep_open, session)
                 self._sessions.append(session)
                 made.append(SharedNode(self, work, session))
@@ -134,20 +148,31 @@ class StreamEngine(LocalHub):
         return made
 
     async def _keep_open(self, session: Session, *, task_status: anyio.abc.TaskStatus[None]) -> None:
+        left = self._kept_open[session] = anyio.Event()
         async with session:
             task_status.started()
-            while True:
+            while not left.is_set():
                 await session.beat({})
-                await anyio.sleep(2.0)
+                with anyio.move_on_after(2.0):
+                    await left.wait()
+
+    def _start(self, node: Node) -> None:
+        self._at_work.add(node)
+        self._running.start_soon(self._run_node, node)
+
+    async def _all_over(self) -> None:
+        """Return when no node is at work, and none will be that a change is about to put in another's place."""
+        while self._at_work or self._changing.statistics().locked:
+            await self._stirred.wait()
 
     async def _run_node(self, node: Node) -> None:
         executor = self._executors.get(node.name, self._executor)
-        self._at_work.add(node)
         try:
             with speaking_for(self._log(node.name)):
                 await executor.run(node)
         finally:
             self._at_work.discard(node)
+            self.stir()
 
     async def _beats(self) -> None:
         while True:
@@ -168,17 +193,25 @@ class StreamEngine(LocalHub):
 
     # -- a change of the wiring -----------------------------------------------------------------------------------
 
-    async def change(self, orders: Orders) -> Rewired:
+    async def change(self, orders: Orders) -> Carried:
         """Carry out a change, one at a time; everything stays as it was where that raises."""
         await self._begun.wait()
         async with self._changing:
-            return await Change(self, orders).apply()
+            if self._over:
+                raise RunError(
+                    f"the run {self.session.run!r} has nothing left to do here: it cannot be changed any more"
+                )
+            try:
+                return await Change(self, orders).apply()
+            finally:
+                self.stir()
 
     async def tune(self, work: Work, rooms: Mapping[str, tuple[int, int] | None]) -> None:
         """Give a node other options under its running function, and its ports these capacities (values, bytes)."""
         for node in self.nodes:
             if node.name == work.name:
                 node.work = work
+                await node.ready.wait()
                 node.press()
         for name, room in rooms.items():
             for node in [node for node in self.nodes if node.name == work.name][:1]:
@@ -190,8 +223,36 @@ class StreamEngine(LocalHub):
 
     async def enter(self, work: Work) -> None:
         """Have a node run from now on."""
+        if self._over:
+            return
         for node in await self._make(work):
-            self._running.start_soon(self._run_node, node)
+            if self.stopping:
+                node.close()
+            self._start(node)
+
+    def leave(self, node: Node) -> None:
+        """The node object is done with; another may run in its place."""
+        super().leave(node)
+        left = self._kept_open.pop(node.session, None)
+        if left is not None:
+            self._sessions.remove(node.session)
+            left.set()
+
+    async def come_back(self, nodes: Sequence[Node]) -> None:
+        """Have nodes that were to be left, and are only now, run again as they did."""
+        for node in nodes:
+            await node.over.wait()
+        async with self._changing:
+            still = [node for node in nodes if node in self.nodes and node.status == "halted"]
+            for node in still:
+                self.leave(node)
+            for work in {node.name: node.work for node in still}.values():
+                await self.enter(work)
+        self.stir()
+
+    def soon(self, function: Callable[..., Coroutine[Any, Any, None]], *args: Any) -> None:
+        """Have that done beside everything else."""
+        self._tasks.start_soon(function, *args)
 
     # -- a store that went back -----------------------------------------------------------------------------------
 
@@ -208,7 +269,9 @@ class StreamEngine(LocalHub):
             probe = await session.probe()
             lost = any(stream in probe.streams and probe.streams[stream].length < at for stream, at in ports)
             for node, epoch, seq in nodes:
-                found = probe.nodes[node.name]
+                found = probe.nodes.get(node.name)
+                if found is None:  # dropped and done
+                    continue
                 lost = lost or found.epoch < epoch or (found.epoch == epoch and found.seq < seq)
             if lost and probe.run.status == "running":
                 await self.session.rewind()
@@ -222,7 +285,7 @@ class StreamEngine(LocalHub):
             if node in self._at_work:
                 node.restart()
             elif node.status == "done":
-                self._running.start_soon(self._run_node, node)
+                self._start(node)
 
     def told(self, record: RunRecord) -> None:
         """What a control of this process was answered."""
@@ -233,8 +296,7 @@ class StreamEngine(LocalHub):
         """The run as it is now: pause, go on, drain, or leave."""
         self.record = record
         self.stopping = record.stopping
-        self._gate.set()
-        self._gate = anyio.Event()
+        self.stir()
         for node in self.nodes:
             if self.is_paused(node.name):
                 node.press()
@@ -274,8 +336,7 @@ class StreamEngine(LocalHub):
     def step(self, node: str, count: int) -> None:
         """Let a paused node do so many values more."""
         self._steps[node] = self._steps.get(node, 0) + count
-        self._gate.set()
-        self._gate = anyio.Event()
+        self.stir()
 
     def steps(self, node: str) -> int | None:
         return self._steps.get(node, 0) if self.is_held(node) else None
@@ -284,6 +345,11 @@ class StreamEngine(LocalHub):
         left = self._steps.pop(node, 0) - count
         if left > 0:
             self._steps[node] = left
+
+    def stir(self) -> None:
+        for event in (self._gate, self._stirred):
+            event.set()
+        self._gate, self._stirred = anyio.Event(), anyio.Event()
 
     async def gate(self, node: Node) -> None:
         while self.is_paused(node.name) and not node.halting:
