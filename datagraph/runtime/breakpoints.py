@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import anyio
+
+if TYPE_CHECKING:
+    from .port import Port
 
 Verdict = Literal["go", "drop"]
 
@@ -82,3 +85,32 @@ class Held:
         """Have the port look again whether it is to wait any more."""
         decided, self.decided = self.decided, anyio.Event()
         decided.set()
+
+
+async def let_through(port: Port, *, wait: bool) -> bool:
+    """Look for values that a breakpoint chooses; at the first one, wait for what becomes of it."""
+    while (stop := port.stop) is not None and port.unread:
+        place = stop.first(port.unread, max(0, port.checked - port.position))
+        if place is None:
+            port.checked, port.upto = port.position + len(port.unread), None
+            return True
+        port.checked = port.upto = port.position + place
+        if place:
+            return True
+        if not wait or port.halts():
+            return False
+        held = Held(port.unread[0], port.where(port.position)[1])
+        stop.hold(held)
+        try:
+            with port.clock.paused():
+                while held.verdict is None and not port.halts():
+                    await held.decided.wait()
+        finally:
+            stop.let_go(held)
+        if held.verdict is None:
+            return False
+        port.checked = port.position + 1
+        if held.verdict == "drop":
+            port.bad[port.position] = b""
+        port.unread[0] = held.value
+    return True

@@ -12,7 +12,7 @@ from ..exceptions import CodecError
 from ..streams.codec import Codec
 from ..streams.records import Advance, Frame, Hold, NodeRecord
 from ..streams.store import Session
-from .breakpoints import Held, Stop
+from .breakpoints import Stop, let_through
 from .clock import Clock
 from .segments import Segment
 
@@ -67,8 +67,8 @@ class Port:
         self.ahead: dict[str, list[tuple[int, int]]] = {}
         self.letters: list[bytes] = []
         self.stop: Stop | None = None
-        self._checked = 0
-        self._upto: int | None = None
+        self.checked = 0
+        self.upto: int | None = None
         self._at = 0
         self._first = 0
         self._frozen = False
@@ -224,7 +224,7 @@ class Port:
     def _start(self, position: int, size: int) -> None:
         self.position = self.fetched = position
         self._frames.clear()
-        self._checked, self._upto = position, None
+        self.checked, self.upto = position, None
         self.unread = []
         self.ended = False
         self._begin(self.reading.offset or 0)
@@ -269,36 +269,8 @@ class Port:
 
     def available(self) -> int:
         """How many unread values can be taken."""
-        held = self.stop is not None and self._upto is not None
-        return len(self.unread) if not held else max(0, min(len(self.unread), (self._upto or 0) - self.position))
-
-    async def _let_through(self, *, wait: bool) -> bool:
-        """Look for values that a breakpoint chooses; at the first one, wait for what becomes of it."""
-        while (stop := self.stop) is not None and self.unread:
-            place = stop.first(self.unread, max(0, self._checked - self.position))
-            if place is None:
-                self._checked, self._upto = self.position + len(self.unread), None
-                return True
-            self._checked = self._upto = self.position + place
-            if place:
-                return True
-            if not wait or self.halts():
-                return False
-            held = Held(self.unread[0], self.where(self.position)[1])
-            stop.hold(held)
-            try:
-                with self.clock.paused():
-                    while held.verdict is None and not self.halts():
-                        await held.decided.wait()
-            finally:
-                stop.let_go(held)
-            if held.verdict is None:
-                return False
-            self._checked = self.position + 1
-            if held.verdict == "drop":
-                self.bad[self.position] = b""
-            self.unread[0] = held.value
-        return True
+        held = self.stop is not None and self.upto is not None
+        return len(self.unread) if not held else max(0, min(len(self.unread), (self.upto or 0) - self.position))
 
     def poke(self) -> None:
         """Have whoever waits at a breakpoint look again."""
@@ -373,7 +345,7 @@ class Port:
                     return False
                 with self.clock.starved(self.name):
                     await event.wait()
-        return True if self.stop is None else await self._let_through(wait=wait)
+        return True if self.stop is None else await let_through(self, wait=wait)
 
     async def batch(self, size: int, within: float | None) -> list[Any]:
         """Up to `size` values; fewer at the end, or `within` seconds after the call. `fill` first.

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Coroutine, Mapping, Sequence
-from time import monotonic
 from typing import Any
 
 import anyio
@@ -14,9 +13,9 @@ from ..exceptions import DatagraphError, RunError, StoreError, StoreLostError
 from ..executors.base import Executor
 from ..streams.records import RunRecord
 from ..streams.store import Session, Store
-from .breakpoints import Stop
 from .failure import Failure, leading
 from .garbage import seldom
+from .gates import Gates
 from .generate import StreamNode
 from .hub import LocalHub
 from .lanes import ValueNode
@@ -32,7 +31,7 @@ _THREADS = 64
 _SPENT = ("busy", "starved", "blocked", "cpu", "loop")
 
 
-class StreamEngine(LocalHub):
+class StreamEngine(Gates, LocalHub):
     """Runs the given works of one run; every node of it that is not here is somebody else's.
 
     `run` returns when the run has ended (in the store) or nothing of it is left to do here.
@@ -50,25 +49,21 @@ class StreamEngine(LocalHub):
         beat: float = 0.5,
         force: bool = False,
     ) -> None:
-        super().__init__(session)
+        Gates.__init__(self)
+        LocalHub.__init__(self, session)
         self.force = force
         self.store = store
         self.works = list(works)
         self.threads = anyio.CapacityLimiter(_THREADS)
         self.failure: Failure | None = None
-        self.record: RunRecord | None = None
         self.stopping = False
         self._executor = executor
         self._executors = dict(executors or {})
         self._on_record = on_record
         self._beat = beat
-        self._gate = anyio.Event()
         self._told = 0
         self._logs: dict[str, NodeLog] = {}
         self._flushing = anyio.Lock()
-        self._next_attempt: dict[str, float] = {}
-        self._steps: dict[str, int] = {}
-        self._stops: dict[tuple[str, str], Stop] = {}
         self._scope = anyio.CancelScope()
         self._rewound: float | None = None
         self._missed = session.signals.missed
@@ -77,7 +72,6 @@ class StreamEngine(LocalHub):
         self._tasks: TaskGroup
         self._begun = anyio.Event()
         self._changing = anyio.Lock()
-        self._stirred = anyio.Event()
         self._over = False
         self._kept_open: dict[Session, anyio.Event] = {}
         self._made = 0
@@ -312,60 +306,6 @@ class StreamEngine(LocalHub):
         self._scope.cancel()
 
     # -- asked by nodes -------------------------------------------------------------------------------------------
-
-    def is_paused(self, node: str) -> bool:
-        return self.is_held(node) and not self._steps.get(node)
-
-    def is_held(self, node: str) -> bool:
-        record = self.record
-        return record is not None and (record.paused or node in record.paused_nodes)
-
-    def stop_at(self, node: str, port: str) -> Stop | None:
-        return self._stops.get((node, port))
-
-    def set_stop(self, node: str, port: str, stop: Stop | None) -> None:
-        """Hold the values of a port that a predicate chooses; None: not any more."""
-        if stop is None:
-            self._stops.pop((node, port), None)
-        else:
-            self._stops[node, port] = stop
-        for each in self.nodes:
-            if each.name == node and port in each.ports:
-                each.ports[port].stop = stop
-
-    def step(self, node: str, count: int) -> None:
-        """Let a paused node do so many values more."""
-        self._steps[node] = self._steps.get(node, 0) + count
-        self.stir()
-
-    def steps(self, node: str) -> int | None:
-        return self._steps.get(node, 0) if self.is_held(node) else None
-
-    def stepped(self, node: str, count: int) -> None:
-        left = self._steps.pop(node, 0) - count
-        if left > 0:
-            self._steps[node] = left
-
-    def stir(self) -> None:
-        for event in (self._gate, self._stirred):
-            event.set()
-        self._gate, self._stirred = anyio.Event(), anyio.Event()
-
-    async def gate(self, node: Node) -> None:
-        while self.is_paused(node.name) and not node.halting:
-            with node.clock.paused():
-                await self._gate.wait()
-
-    async def paced(self, node: Node) -> None:
-        rate = node.work.rate
-        if rate is None:
-            return
-        now = monotonic()
-        step = 1.0 / rate
-        at = max(self._next_attempt.get(node.name, now), now - step)
-        self._next_attempt[node.name] = at + step
-        if at > now:
-            await anyio.sleep(at - now)
 
     async def failed(self, node: Node, failure: Failure) -> None:
         if self.failure is None:

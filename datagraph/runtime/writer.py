@@ -57,20 +57,14 @@ class Writer:
         self.seq = record.seq
         self._delivery = delivery
         self._clock = clock
-        self._resumes = resumes
-        self._has_inputs = has_inputs
-        self._shared = shared
+        self._resumes, self._has_inputs, self._shared = resumes, has_inputs, shared
         self.driven_at = 0.0
         self._mark: Mark | None = None
         self._upto: tuple[int | None, int] = (None, 0)
-        self._wake = anyio.Event()
-        self._drained = anyio.Event()
-        self._empty = anyio.Event()
-        self.finishing = False
-        self._closes = True
+        self._wake, self._drained, self._empty = anyio.Event(), anyio.Event(), anyio.Event()
+        self.finishing, self._closes = False, True
         self._final: Callable[[int], Mark | None] | None = None
-        self._known = False
-        self._was_refused = False
+        self._known = self._was_refused = False
 
     # -- called by the driver -------------------------------------------------------------------------------------
 
