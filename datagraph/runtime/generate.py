@@ -243,8 +243,8 @@ class StreamNode(Node):
         letters: list[Any] = []
         for port in self.ports.values():
             letters += [letter for letter in port.letters if letter]
-            for position in [p for p in self._bad.get(port.name, {}) if p < port.position]:
-                del self._bad[port.name][position]
+            for position in [p for p in self.bad.get(port.name, {}) if p < port.position]:
+                del self.bad[port.name][position]
             port.letters = []
         return letters
 

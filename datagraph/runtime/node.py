@@ -4,89 +4,32 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from contextlib import AsyncExitStack
-from typing import Any, Protocol
+from typing import Any
 
 import anyio
-import msgspec
 
 from ..exceptions import (
-    CodecError,
     DatagraphError,
     FencedError,
     RewoundError,
     StoreError,
-    StreamTrimmedError,
 )
 from ..streams.codec import Codec
-from ..streams.records import Advance, Commit, NodeRecord
+from ..streams.records import Advance, NodeRecord
 from ..streams.store import Session
 from ..streams.text import short
-from .breakpoints import Stop
 from .clock import Clock
 from .context import Context
-from .failure import Failure, GivenUp, leading, not_resumable, report
+from .failure import Failure, GivenUp, leading
+from .giving_up import give_up
 from .halting import Halted, HaltedInThread
+from .host import Engine
 from .meter import Meter
 from .outlet import Mark, Outlet
-from .port import Hub, Port
+from .port import Port
 from .segments import Segment, port_of
-from .sides import Delivery
 from .work import Work
 from .writer import Writer
-
-
-class Engine(Hub, Delivery, Protocol):
-    """The run in this process, as a node sees it."""
-
-    session: Session
-    stopping: bool
-    force: bool
-    threads: anyio.CapacityLimiter
-
-    def held(self, node: str, port: str, hold: str, capacity: int | None) -> None:
-        """A reader of this process holds its stream back in another way now."""
-
-    def capacity(self, node: str, port: str) -> int:
-        """How many values may wait at that port now."""
-
-    async def paced(self, node: Node) -> None:
-        """Return when the node's rate allows another attempt."""
-
-    def is_paused(self, node: str) -> bool:
-        """Whether the run or this node is paused."""
-
-    def stop_at(self, node: str, port: str) -> Stop | None:
-        """The breakpoint at a port."""
-
-    def steps(self, node: str) -> int | None:
-        """How many values a node that is paused may still do; None for one that is not."""
-
-    def stepped(self, node: str, count: int) -> None:
-        """It does so many of them now."""
-
-    def opened(self, node: Node, record: NodeRecord) -> None:
-        """The node was claimed here."""
-
-    def closed(self, node: Node) -> None:
-        """The node is not run here any more."""
-
-    async def gate(self, node: Node) -> None:
-        """Return when neither the run nor the node is paused."""
-
-    def stir(self) -> None:
-        """Have who waits at the gate look again."""
-
-    async def rewound(self) -> None:
-        """The store refused what a node knows: all of them here go back to what it has."""
-
-    async def failed(self, node: Node, failure: Failure) -> None:
-        """A node gives up, and the run fails with it."""
-
-    async def pause(self, node: str, failure: Failure) -> None:
-        """Pause a node whose value failed."""
-
-    def logger(self, node: str) -> Any:
-        """The logger that writes to the node's log."""
 
 
 class Node:
@@ -116,8 +59,8 @@ class Node:
         self.record = NodeRecord(work.name)
         self.context: Context
         self.writer: Writer
-        self._bad: dict[str, dict[int, bytes]] = {}
-        self._counters: dict[str, int] = {}
+        self.bad: dict[str, dict[int, bytes]] = {}
+        self.counters: dict[str, int] = {}
 
     # -- what subclasses say --------------------------------------------------------------------------------------
 
@@ -188,7 +131,7 @@ class Node:
             except StoreError:
                 raise
             except GivenUp as given:
-                await self._give_up(given.failure, [], None)
+                await give_up(self, given.failure, [], None)
                 return
             except Exception as error:
                 if self._restarting:
@@ -201,12 +144,12 @@ class Node:
                 failures = failures + 1 if here == place else 1
                 place = here
                 if failures <= self.work.retry.attempts and self._may_retry(error):
-                    self._count("retries")
+                    self.count("retries")
                     await anyio.sleep(self.work.retry.delay(failures))
                     continue
                 position = hands[0][0].where(hands[0][1])[1] if hands else None
                 failure = Failure(self.name, error, short(value) if hands else "", position, failures)
-                if not await self._give_up(failure, hands, value):
+                if not await give_up(self, failure, hands, value):
                     return
                 failures = 0
                 continue
@@ -280,7 +223,7 @@ class Node:
         segments = record.segments or [(name, stream, None) for name, stream in self._inputs()]
         for name, port in self.ports.items():
             port.resume(record, [each for each in segments if port_of(each[0], list(self.ports)) == name])
-            port.bad = dict(self._bad.get(name, {}))
+            port.bad = dict(self.bad.get(name, {}))
             port.halts = self.halts
             port.stop = self.engine.stop_at(self.name, name)
             if self.work.wait:
@@ -307,8 +250,8 @@ class Node:
         )
         self.writer.source = self
         self.ready.set()
-        self.writer.counters = self._counters
-        self._counters = {}
+        self.writer.counters = self.counters
+        self.counters = {}
 
     def _codec(self, stream: str) -> Codec:
         return self.session.codec.bind(f"{self.session.run}:{stream}".encode())
@@ -413,70 +356,6 @@ class Node:
 
     # -- failing --------------------------------------------------------------------------------------------------
 
-    def _count(self, counter: str) -> None:
-        self._counters[counter] = self._counters.get(counter, 0) + 1
-
-    def _replays(self, error: StreamTrimmedError) -> bool:
-        """Whether what is gone had been read before this start: a replay needs it, nobody asked for it."""
-        parts = [segment for segment in self.segments() if segment.stream == error.stream]
-        read = max((self.record.reads.get(segment.name, (0, 0))[0] for segment in parts), default=0)
-        return not self.work.resumes and error.expected < read
-
-    async def _give_up(self, failure: Failure, hands: list[tuple[Port, int, int]], value: Any) -> bool:
-        """What `on_error` says; True to go on from the resume point."""
-        policy = self.work.on_error
-        if isinstance(failure.error, StreamTrimmedError) and self._replays(failure.error):
-            failure.error = not_resumable(self.name, failure.error)
-            policy = "fail"
-        if policy == "pause":
-            await self.engine.pause(self.name, failure)
-            await self.engine.gate(self)
-            return True
-        if (
-            policy in {"skip", "dead_letter"}
-            and hands
-            and self.work.resumes
-            and not isinstance(failure.error, DatagraphError)
-        ):
-            for port, start, stop in hands:
-                bad = self._bad.setdefault(port.name, {})
-                for position in range(start, stop):
-                    bad[position] = b""
-            port, start, _ = hands[0]
-            if policy == "dead_letter":
-                self._bad[port.name][start] = self.letter(failure, port, start, value)
-            self._count("errors")
-            self._count("skipped" if policy == "skip" else "dead_letters")
-            return True
-        self.status = "failed"
-        record = await self.session.claim(self.name)
-        await self.engine.failed(self, failure)  # first, for a beat may see the run failed before the commit returns
-        await self.session.commit(
-            Commit(
-                self.name, record.epoch, record.seq + 1, status="failed", error=report(failure), counters={"errors": 1}
-            )
-        )
-        return False
-
-    def letter(self, failure: Failure, port: Port, position: int, value: Any) -> Any:
-        """A dead letter: the value as a frame of its own, and what happened to it."""
-        codec = self._codec(f"~{self.name}")
-        try:
-            payload = codec.encode([value])
-        except CodecError:
-            payload = codec.encode([short(value)])
-        return letter(payload, failure, port.name, port.where(position)[1], self.work.version)
-
-
-def letter(payload: Any, failure: Failure, port: str, position: int, version: str) -> Any:
-    """The record of a dead letter: a dict where the store keeps objects, else msgpack."""
-    record = {
-        "payload": payload,
-        "port": port,
-        "position": position,
-        "error": failure.text(),
-        "traceback": failure.traceback(),
-        "attempts": failure.attempts,
-        "version": version,
-    }
-    return record if not isinstance(payload, bytes) else msgspec.msgpack.encode(record)
+    def count(self, counter: str) -> None:
+        """One more of something, told with the next commit."""
+        self.counters[counter] = self.counters.get(counter, 0) + 1

@@ -204,9 +204,7 @@ class Change:
             for node in nodes:
                 await node.over.wait()
         for node in nodes:
-            # Who claims values for itself alone, or for others too, can only change with none in hand.
-            turns = (node.work.workers > 1) != (self._orders.replaced[node.name].workers > 1)
-            if not node.over.is_set() and not turns:
+            if not node.over.is_set():
                 node.redo()
         for node in nodes:
             await self._left(node)

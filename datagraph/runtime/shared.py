@@ -33,6 +33,10 @@ class SharedNode(ValueNode):
         """Between two ranges: one that was claimed is finished, since nobody else has it."""
         return self.halting and self._range is None
 
+    def redo(self) -> bool:
+        """Never: what is claimed and left to others would keep the node from ever being one that is not shared."""
+        return False
+
     async def _next_values(self) -> Slot | None:
         while True:
             claimed = self._range

@@ -23,12 +23,12 @@ from .lifecycle import relieved
 from .node import Node
 from .prints import NodeLog, speaking_for
 from .progress import closed_set, smallest_full_edge
+from .reports import report_of
 from .rewire import Carried, Change, Orders
 from .shared import SharedNode
 from .work import Work
 
 _THREADS = 64
-_SPENT = ("busy", "starved", "blocked", "cpu", "loop")
 
 
 class StreamEngine(Gates, LocalHub):
@@ -338,25 +338,8 @@ class StreamEngine(Gates, LocalHub):
     # -- telling --------------------------------------------------------------------------------------------------
 
     def report(self) -> dict[str, dict[str, Any]]:
-        """What each node here spent its time on, in seconds so far (`Clock`, `Meter`), and what it waits for."""
-        report: dict[str, dict[str, Any]] = {}
-        waits: dict[str, list[str]] = {}
-        for node in self.nodes:
-            busy, starved, blocked = node.clock.totals()
-            mine = report.setdefault(
-                node.name,
-                {**dict.fromkeys(_SPENT, 0.0), "workers": 0, "waits": "", "status": node.status},
-            )
-            for kind, spent in zip(_SPENT, (busy, starved, blocked, node.meter.cpu(), node.meter.loop), strict=True):
-                mine[kind] += spent
-            mine["workers"] += 1
-            waits.setdefault(node.name, []).append(node.clock.waits_for)
-            mine["concurrency"] = node.work.concurrency
-            needs = node.clock.needs if waits[node.name][-1].startswith("room:") else (0, 0)
-            mine["needs"] = max(mine.get("needs", (0, 0)), needs)
-        for name, each in waits.items():  # a node waits where all its workers do, and for room where one does
-            report[name]["waits"] = "" if "" in each else min(each, key=lambda one: not one.startswith("room:"))
-        return report
+        """What this process says of its nodes, see `reports`."""
+        return report_of(self.nodes)
 
     def _log(self, node: str) -> NodeLog:
         log = self._logs.get(node)

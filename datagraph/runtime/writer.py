@@ -374,12 +374,7 @@ class Writer:
             self._pop_drained()
 
     def _settle(
-        self,
-        mark: Mark | None,
-        writes: Sequence[Write],
-        frames: Sequence[Sheaf],
-        commit: Commit,
-        answer: Committed,
+        self, mark: Mark | None, writes: Sequence[Write], frames: Sequence[Sheaf], commit: Commit, answer: Committed
     ) -> None:
         delivered: list[tuple[str, Frame]] = []
         for outlet, (count, payload, size, checksum) in zip(self.outlets, frames, strict=True):

@@ -1,0 +1,32 @@
+"""What a process tells of the nodes that it runs."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+from .node import Node
+
+_SPENT = ("busy", "starved", "blocked", "cpu", "loop")
+
+
+def report_of(nodes: Iterable[Node]) -> dict[str, dict[str, Any]]:
+    """What each node here spent its time on, in seconds so far (`Clock`, `Meter`), and what it waits for."""
+    report: dict[str, dict[str, Any]] = {}
+    waits: dict[str, list[str]] = {}
+    for node in nodes:
+        busy, starved, blocked = node.clock.totals()
+        mine = report.setdefault(
+            node.name,
+            {**dict.fromkeys(_SPENT, 0.0), "workers": 0, "waits": "", "status": node.status},
+        )
+        for kind, spent in zip(_SPENT, (busy, starved, blocked, node.meter.cpu(), node.meter.loop), strict=True):
+            mine[kind] += spent
+        mine["workers"] += 1
+        waits.setdefault(node.name, []).append(node.clock.waits_for)
+        mine["concurrency"] = node.work.concurrency
+        needs = node.clock.needs if waits[node.name][-1].startswith("room:") else (0, 0)
+        mine["needs"] = max(mine.get("needs", (0, 0)), needs)
+    for name, each in waits.items():  # a node waits where all its workers do, and for room where one does
+        report[name]["waits"] = "" if "" in each else min(each, key=lambda one: not one.startswith("room:"))
+    return report
