@@ -21,22 +21,18 @@ def closed_set(probe: Probe) -> frozenset[str]:
     """
     waits: dict[str, frozenset[str]] = {}
     blocked: set[str] = set()
-    writers = {stream: spec.name for spec in probe.run.nodes for stream in spec.outputs}
-    for spec in probe.run.nodes:
-        record = probe.nodes.get(spec.name)
-        if record is None or record.status == "done":
+    writers = {stream: name for name, record in probe.nodes.items() for stream in record.lengths}
+    for name, record in probe.nodes.items():  # also those that were dropped and are not done
+        if record.status == "done":
             continue
-        streams = dict(spec.inputs)
-        for segment, stream in spec.inputs:  # of a port that was rewired, what it reads last
-            streams[segment.rpartition("#")[0]] = stream
         found: set[str] = set()
         for facts in record.report.values():
             kind, _, what = str(facts.get("waits", "")).partition(":")
             if kind == "room" and what in probe.streams:
                 others = {reader[0] for reader in _leave_no_room(probe, what, facts.get("needs", (1, 1)))}
-                blocked.add(spec.name)
+                blocked.add(name)
             elif kind == "values":
-                others = _owe_values(probe, writers, [streams.get(port, port) for port in what.split(",")])
+                others = _owe_values(probe, writers, [_read_now(probe, name, port) for port in what.split(",")])
             elif kind == "turn":  # for another worker of the same node
                 continue
             else:
@@ -46,7 +42,7 @@ def closed_set(probe: Probe) -> frozenset[str]:
                 break
             found |= others
         if found:
-            waits[spec.name] = frozenset(found)
+            waits[name] = frozenset(found)
     while True:
         free = {node for node, others in waits.items() if not others <= waits.keys()}
         if not free:
@@ -54,6 +50,21 @@ def closed_set(probe: Probe) -> frozenset[str]:
         for node in free:
             del waits[node]
     return frozenset(waits) if blocked & waits.keys() else frozenset()
+
+
+def _read_now(probe: Probe, node: str, port: str) -> str:
+    """The stream that a port waits for: of its parts, one after the other, the first that has more to come."""
+    stream = port
+    for segment, stream, until in probe.nodes[node].segments:
+        if segment != port and segment.rpartition("#")[0] != port:
+            continue
+        found = probe.streams.get(stream)
+        reader = found.readers.get((node, segment)) if found is not None else None
+        if found is None or reader is None:
+            continue
+        if reader.cursor < (found.length if until is None and found.ended else math.inf if until is None else until):
+            return stream
+    return stream
 
 
 def _leave_no_room(probe: Probe, name: str, needs: Sequence[int]) -> list[tuple[str, str]]:
@@ -86,12 +97,10 @@ def smallest_full_edge(probe: Probe, among: frozenset[str]) -> tuple[tuple[str, 
     Parks doubles; where a writer needs room for several values at once that may not do.
     """
     edges = []
-    for spec in probe.run.nodes:
-        if spec.name not in among:
-            continue
-        for facts in probe.nodes[spec.name].report.values():
+    for node in among:
+        for facts in probe.nodes[node].report.values():
             kind, _, name = str(facts.get("waits", "")).partition(":")
-            if kind != "room" or name not in spec.outputs:
+            if kind != "room" or name not in probe.streams:
                 continue
             stream, needs = probe.streams[name], facts.get("needs", (1, 1))
             for key in _leave_no_room(probe, name, needs):

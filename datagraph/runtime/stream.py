@@ -329,7 +329,7 @@ class StreamEngine(Gates, LocalHub):
         (reader, port), capacity, grown = edge
         if await self.session.grow(reader, port, capacity, grown):
             self.held(reader, port, "hold", grown)
-            streams = {read: stream for spec in probe.run.nodes if spec.name == reader for read, stream in spec.inputs}
+            streams = {each.port: each.stream for each in probe.nodes[reader].segments}
             await self.session.tell(
                 relieved(self.session.run, reader, streams.get(port, port), capacity, grown, waiting)
             )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from datagraph.runtime.progress import closed_set, smallest_full_edge
-from datagraph.streams.records import NodeRecord, NodeSpec, Probe, ReaderRecord, RunRecord, StreamRecord
+from datagraph.streams.records import NodeRecord, NodeSpec, Probe, ReaderRecord, RunRecord, Segment, StreamRecord
 
 
 def probe(
@@ -14,8 +14,14 @@ def probe(
     specs = tuple(NodeSpec(name, tuple((i, i) for i in ins), outs) for name, (ins, outs, _) in nodes.items())
     run = RunRecord(id="r", name="r", status="running", graph={}, nodes=specs, meta={})
     records = {
-        name: NodeRecord(name, status="running", report={w: {"waits": what} for w, what in waits.items()})
-        for name, (_, _, waits) in nodes.items()
+        name: NodeRecord(
+            name,
+            status="running",
+            report={w: {"waits": what} for w, what in waits.items()},
+            lengths=dict.fromkeys(outs, 0),
+            segments=tuple(Segment(port, port) for port in ins),
+        )
+        for name, (ins, outs, waits) in nodes.items()
     }
     found = {
         name: StreamRecord(
@@ -93,3 +99,24 @@ def test_a_reader_of_whichever_comes_waits_for_all_of_its_writers() -> None:
     assert closed_set(probe(nodes, streams)) == frozenset()
     nodes["m"] = (("a", "b", "c"), (), {"w": "values:a"})
     assert closed_set(probe(nodes, streams)) == {"x", "m"}
+
+
+def test_a_port_waits_for_the_first_of_its_parts_that_has_more_to_come() -> None:
+    """A dropped writer that waits for room in what its reader is still to read is in the ring, and its edge grows."""
+    nodes = {
+        "old": ((), ("a",), {"w": "room:a"}),
+        "read": (("in", "in#1", "in#2"), (), {"w": "values:in"}),
+        "new": ((), ("b",), {"w": ""}),
+    }
+    streams = {
+        "c": (5, {("read", "in"): (5, 9)}),
+        "a": (2, {("read", "in#1"): (2, 2)}),
+        "b": (9, {("read", "in#2"): (0, 9)}),
+    }
+    found = probe(nodes, streams)
+    parts = (Segment("in", "c", 5), Segment("in#1", "a"), Segment("in#2", "b"))
+    found.nodes["read"].segments = parts
+    found.nodes["old"].report["w"]["needs"] = (5, 1)
+    found.run.nodes = tuple(spec for spec in found.run.nodes if spec.name != "old")
+    assert closed_set(found) == {"old", "read"}
+    assert smallest_full_edge(found, closed_set(found)) == (("read", "in#1"), 2, 5)
