@@ -23,10 +23,13 @@ def report_of(nodes: Iterable[Node]) -> dict[str, dict[str, Any]]:
         for kind, spent in zip(_SPENT, (busy, starved, blocked, node.meter.cpu(), node.meter.loop), strict=True):
             mine[kind] += spent
         mine["workers"] += 1
-        waits.setdefault(node.name, []).append(node.clock.waits_for)
         mine["concurrency"] = node.work.concurrency
-        needs = node.clock.needs if waits[node.name][-1].startswith("room:") else (0, 0)
+        found = waits.setdefault(node.name, [])
+        if not node.over.is_set():
+            found.append(node.clock.waits_for)
+        needs = node.clock.needs if node.clock.waits_for.startswith("room:") else (0, 0)
         mine["needs"] = max(mine.get("needs", (0, 0)), needs)
     for name, each in waits.items():  # a node waits where all its workers do, and for room where one does
-        report[name]["waits"] = "" if "" in each else min(each, key=lambda one: not one.startswith("room:"))
+        room_first = sorted(each, key=lambda one: not one.startswith("room:"))
+        report[name]["waits"] = "" if "" in each or not each else room_first[0]
     return report
