@@ -17,12 +17,12 @@ pytestmark = [pytest.mark.anyio, pytest.mark.usefixtures("supervisor")]
 
 
 @dg.processor
-def double(n: int) -> int:
+async def double(n: int) -> int:
     return 2 * n
 
 
 @dg.processor
-def text(double: int, mark: str = "") -> str:
+async def text(double: int, mark: str = "") -> str:
     return f"{double}{mark}"
 
 
