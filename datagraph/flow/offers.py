@@ -20,7 +20,9 @@ if TYPE_CHECKING:
 
 
 class Offers:
-    """The functions that the nodes of one run could have instead of their own. Lives in the runtime thread."""
+    """The functions that the nodes of one run could have instead of their own. Lives in the runtime thread, but for
+    what it hears and for `found`.
+    """
 
     def __init__(self, local: LocalRun) -> None:
         self._local = local
@@ -39,7 +41,7 @@ class Offers:
         running = self._local.changes.processors
         return {
             name: processor
-            for name, processor in self._found.items()
+            for name, processor in dict(self._found).items()
             if name in running and running[name].code_version != processor.code_version
         }
 
@@ -51,14 +53,12 @@ class Offers:
     def _heard(self, processor: Processor) -> None:
         """From any thread: a function was bound. The processor may be bound again before the runtime comes to it."""
         local = self._local
-        if processor.name in local.changes.processors and local.record.status == "running":
-            with contextlib.suppress(DatagraphError, RuntimeError):  # detached meanwhile
-                local.thread.spawn(self._offer, copy.copy(processor))
-
-    async def _offer(self, processor: Processor) -> None:
-        self._found[processor.name] = processor
+        if processor.name not in local.changes.processors or local.record.status != "running":
+            return
+        self._found[processor.name] = copy.copy(processor)  # at once: whoever has defined it may ask for it next
         if self._hot:
-            await self._make(processor.name)
+            with contextlib.suppress(DatagraphError, RuntimeError):  # detached meanwhile
+                local.thread.spawn(self._make, processor.name)
 
     async def heat(self, hot: bool) -> None:
         """Swap in what is offered, and what will be, at once; or leave it to `accept` again."""

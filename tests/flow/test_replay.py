@@ -17,12 +17,12 @@ pytestmark = [pytest.mark.anyio, pytest.mark.usefixtures("supervisor")]
 
 
 @dg.processor
-def double(n: int) -> int:
+async def double(n: int) -> int:
     return 2 * n
 
 
 @dg.processor
-def text(double: int, mark: str = "") -> str:
+async def text(double: int, mark: str = "") -> str:
     return f"{double}{mark}"
 
 
@@ -115,12 +115,12 @@ def test_a_replay_can_be_cancelled_while_it_waits() -> None:
 
 def test_values_that_are_gone_are_refused(run_id: str) -> None:
     """Where values are not kept any more nothing is started, and the error says which there are."""
-    run = Flow(double, text, keep=10).start({"n": range(5000)}, name=run_id)
+    run = Flow(double, text, keep=10).start({"n": range(40_000)}, name=run_id)
     run.join()
     with pytest.raises(StreamTrimmedError):
         run.replay("double->text.double", 0, 100)
     assert [each.name for each in dg.runs() if each.name == f"{run_id} replay"] == []
-    assert run.replay("double->text.double", 4995).results() == {"text": ["9990", "9992", "9994", "9996", "9998"]}
+    assert run.replay("double->text.double", 39_997).results() == {"text": ["79994", "79996", "79998"]}
 
 
 def test_what_cannot_be_replayed_is_refused(going: Run) -> None:
