@@ -21,7 +21,7 @@ from ..graph.wiring import CAPACITY
 from ..runtime.rewire import Carried, Moved, Orders, Place
 from ..runtime.types import compatible, type_text
 from ..runtime.work import Work
-from .compile import KEEP, KEEP_RESULTS, room_of, specify
+from .compile import KEEP, KEEP_RESULTS, room_of, specify, works
 from .known import known
 
 if TYPE_CHECKING:
@@ -99,11 +99,22 @@ class Changes:
     def __init__(self, local: LocalRun) -> None:
         self._local = local
         self.processors: dict[str, Processor] = {}
+        self._dropped: list[tuple[Node, Processor]] = []
         self._before: list[tuple[Graph, dict[str, Processor]]] = []
 
-    def begin(self, processors: Sequence[Processor]) -> None:
-        """These are the functions of the run's nodes; a later binding of theirs is another function."""
-        self.processors = {processor.name: copy.copy(processor) for processor in processors}
+    def begin(self, crew: Mapping[str, Processor], dropped: Sequence[tuple[Node, Processor]] = ()) -> None:
+        """These are the functions of the run's nodes, by node; a later binding of theirs is another function.
+
+        Those that were `dropped` before this process took the run up finish what they had in hand.
+        """
+        self.processors = {name: copy.copy(processor) for name, processor in crew.items()}
+        self._dropped = [(node, copy.copy(processor)) for node, processor in dropped]
+
+    def works(self) -> list[Work]:
+        """What this process has to do for the nodes."""
+        make = self._local.make
+        left = [make(node, processor) for node, processor in self._dropped]
+        return [*works(self._local.graph, self.processors, make), *left]
 
     def known(self) -> Mapping[str, Processor]:
         """The processors that an edit can name here."""

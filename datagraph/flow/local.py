@@ -30,7 +30,7 @@ from ..runtime.work import Work
 from ..streams.records import RunRecord
 from ..streams.store import Session, Store
 from .changing import Applied, Changes, Planned
-from .compile import maker, works
+from .compile import maker
 from .offers import Offers
 from .steering import Steering, as_data
 
@@ -98,28 +98,29 @@ class LocalRun:
 
     def work_on(
         self,
-        processors: Sequence[Processor],
+        crew: Mapping[str, Processor],
         inputs: Mapping[str, Any],
         *,
+        dropped: Sequence[tuple[Node, Processor]] = (),
         executor: Executor,
         settings: Mapping[str, Mapping[str, Any]],
         overrides: Overrides,
         pace: float | None,
         hot: bool = False,
     ) -> None:
-        """Say what this process does of the run: these processors, and feeding these inputs."""
+        """Say what this process does of the run: the functions of these nodes, and feeding these inputs."""
         feeders = [self._feeder(name, values, pace) for name, values in inputs.items()]
         self.settings = settings
-        self.changes.begin(processors)
+        self.changes.begin(crew, dropped)
         self.offers.begin(hot=hot)
 
         def prepare(stack: AsyncExitStack) -> Sequence[Work]:
             self.make = maker(settings=settings, overrides=overrides, stack=stack, cache={})
-            return [*feeders, *works(self.graph, self.changes.processors, self.make)]
+            return [*feeders, *self.changes.works()]
 
         self._prepare = prepare
         self.executor = executor
-        self._executors = {p.name: p.executor for p in processors if p.executor is not None}
+        self._executors = {name: p.executor for name, p in crew.items() if p.executor is not None}
 
     def _feeder(self, name: str, values: Any, pace: float | None) -> Work:
         node = INPUT_PREFIX + name

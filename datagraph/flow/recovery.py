@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from ..events.model import RunRecovered, encode
 from ..exceptions import GraphError, LeaseHeldError, NotResumableError, RunError
-from ..graph.model import INPUT_PREFIX, Graph
+from ..graph.model import INPUT_PREFIX, Graph, Node
+from ..graph.text import signature
 from ..runtime.inject import Overrides
 from ..streams.records import Probe, RunRecord
 from .local import LocalRun
@@ -15,13 +17,14 @@ from .pumps import Pump
 
 if TYPE_CHECKING:
     from .flow import Flow
+    from .processor import Processor
     from .supervisor import Supervisor
 
 
 async def recovered(
     supervisor: Supervisor,
     record: RunRecord,
-    flow: Flow,
+    flow: Flow | Sequence[Processor],
     inputs: Mapping[str, Any],
     pumps: Sequence[Pump],
     *,
@@ -32,10 +35,10 @@ async def recovered(
 ) -> LocalRun:
     """A local run that goes on with what a dead process left; its `pumps` are told what is stored already.
 
-    Raises GraphError where the flow is not the run's, LeaseHeldError where a worker of it is alive (unless `force`),
+    Raises GraphError where the flow is not the run's, LeaseHeldError where a worker is alive (unless `force`),
     NotResumableError where an unfinished input was not given again.
     """
-    _same_graph(record, flow)
+    crew = crew_of(record, flow)
     store = supervisor.store
     local = LocalRun(supervisor.thread, store, record, lease=supervisor.lease)
     local.force = force
@@ -46,6 +49,7 @@ async def recovered(
         if not force:
             _nobody_alive(record, probe)
         given = _inputs_left(record, probe, inputs)
+        dropped = _dropped(record, probe, await session.changes(), flow)
         if force:
             for node in left:
                 await session.claim(node, force=True)  # fences whoever has it; this session has no lease to keep it
@@ -55,8 +59,9 @@ async def recovered(
     for pump in pumps:
         pump.skip = probe.streams[pump.name].length
     local.work_on(
-        flow.processors,
+        crew,
         given,
+        dropped=dropped,
         executor=supervisor.executor,
         settings=settings or {},
         overrides=overrides or {},
@@ -72,9 +77,57 @@ def _can_go_on(record: RunRecord, probe: Probe) -> None:
         raise RunError(f"the run {record.id!r} is {record.status}: there is nothing to recover")
 
 
-def _same_graph(record: RunRecord, flow: Flow) -> None:
+def given_in(flow: Flow | Sequence[Processor]) -> Sequence[Processor]:
+    """The processors of a flow, or of a list of them."""
+    return flow if isinstance(flow, Sequence) else flow.processors
+
+
+def crew_of(record: RunRecord, flow: Flow | Sequence[Processor]) -> dict[str, Processor]:
+    """The processor of each node of the run; GraphError where one has none.
+
+    A flow has to be that of the run, unless the run was changed since it began. Then, and of a list of processors, each
+    node takes the one with the code that it had, else the one of its name, and what is of no node is left aside.
+    """
+    processors = given_in(flow)
+    if not record.wiring and not isinstance(flow, Sequence):
+        _same_graph(record, flow.resolve().graph)
+    return {node.name: _function(record, node, processors) for node in Graph.from_dict(record.graph).processors()}
+
+
+def _function(record: RunRecord, node: Node, processors: Sequence[Processor]) -> Processor:
+    ports = {port.name for port in node.inputs}
+    fitting = [p for p in processors if p.bound and {*p.inputs} == ports and len(p.outputs) == len(node.outputs)]
+    same_code = [p for p in fitting if p.code_version == node.attrs.get("code_version")]
+    same_name = [p for p in fitting if p.name == node.name]
+    for found in ([p for p in same_name if p in same_code], same_code, same_name):
+        if found:
+            return found[-1]
+    raise GraphError(
+        f"the run {record.id!r} has a node {node.name!r} ({signature(node)}) and no processor given fits it: pass that "
+        f"one, too. The run was changed since it began; list all processors that may be in it: recover(id, [...])"
+    )
+
+
+def _dropped(
+    record: RunRecord, probe: Probe, changes: Sequence[tuple[int, float, bytes]], flow: Flow | Sequence[Processor]
+) -> list[tuple[Node, Processor]]:
+    """Nodes that a change dropped and that still have something in hand, as they were, with their processors."""
+    known = {node.name for node in Graph.from_dict(record.graph)}
+    processors = given_in(flow)
+    graphs = [Graph.from_dict(json.loads(note)["before"]) for _, _, note in changes]
+    found = []
+    for name, state in probe.nodes.items():
+        if name in known or state.status == "done":
+            continue
+        was = next((node for graph in reversed(graphs) for node in graph.processors() if node.name == name), None)
+        if was is not None:
+            found.append((was, _function(record, was, processors)))
+    return found
+
+
+def _same_graph(record: RunRecord, graph: Graph) -> None:
     theirs = _shape(Graph.from_dict(record.graph))
-    ours = _shape(flow.graph)
+    ours = _shape(graph)
     if theirs != ours:
         missing = ", ".join(sorted(str(x) for x in theirs - ours)) or "nothing"
         extra = ", ".join(sorted(str(x) for x in ours - theirs)) or "nothing"

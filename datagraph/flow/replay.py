@@ -60,7 +60,7 @@ async def replayed(
     )
     sandbox = LocalRun(local.thread, local.store, await local.store.find(run), lease=local.lease)
     sandbox.work_on(
-        [processor],
+        {processor.name: processor},
         {port: values if speed is None else OPEN},
         executor=local.executor or LocalExecutor(),
         settings={processor.name: settings},

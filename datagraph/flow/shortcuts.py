@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -15,6 +15,7 @@ from ..runtime.bridge import Backend
 from ..streams.records import RunRecord
 from .flow import Flow
 from .inputs import Inputs
+from .processor import Processor
 from .run import Run
 from .supervisor import Supervisor
 
@@ -34,12 +35,21 @@ def attach_run(name: str) -> Run:
     return Supervisor.instance.attach_run(name)
 
 
-def recover(name: str, flow: Flow, inputs: Inputs | None = None, *, force: bool = False, **options: Any) -> Run:
+def recover(
+    name: str,
+    flow: Flow | Sequence[Processor],
+    inputs: Inputs | None = None,
+    *,
+    force: bool = False,
+    **options: Any,
+) -> Run:
     """Go on with a run whose process is gone: nothing is lost and nothing repeated on any edge.
 
     Args:
         name: the run's id or name.
-        flow: the same processors; their functions may have been mended.
+        flow: the same processors; their functions may have been mended. Of a run that was changed since it began, all
+            that may be in it, as a flow or a list: its wiring is what the store has, each node takes the processor of
+            the code that it had, else of its name, and the rest is left aside.
         inputs: those inputs again that were not finished; what is stored of them is skipped.
         force: take over even where the other process's lease (10 s) has not lapsed; it is fenced.
         options: ``settings=``, ``overrides=``, ``pace=``, as for `Flow.start`.

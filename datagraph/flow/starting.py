@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterable, Mapping
+from collections.abc import AsyncIterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from ..exceptions import RunExistsError
@@ -21,6 +21,7 @@ from .subject import LONGEST_SOURCE
 
 if TYPE_CHECKING:
     from .flow import Flow
+    from .processor import Processor
     from .supervisor import Supervisor
 
 
@@ -37,7 +38,7 @@ class Plan:
         self.pace: float | None = options.pop("pace", None)
         self.stop_after: float | None = options.pop("stop_after", None)
         self.hot: bool = options.pop("hot", False)
-        self.settings = check_settings(flow, options.pop("settings", None))
+        self.settings = check_settings(flow.processors, options.pop("settings", None))
         self.overrides: Overrides = options.pop("overrides", None) or {}
         if options:
             raise TypeError(f"start() has no argument {next(iter(options))!r}")
@@ -85,7 +86,7 @@ class Plan:
         )
         local = LocalRun(supervisor.thread, store, await store.find(run), lease=supervisor.lease)
         local.work_on(
-            self.flow.processors,
+            {processor.name: processor for processor in self.flow.processors},
             self.inputs,
             executor=supervisor.executor,
             settings=self.settings,
@@ -118,9 +119,11 @@ def sources(flow: Flow) -> dict[str, str]:
     return {p.name: p.source[:LONGEST_SOURCE] for p in flow.processors if p.bound and p.source}
 
 
-def check_settings(flow: Flow, settings: Mapping[str, Mapping[str, Any]] | None) -> Mapping[str, Mapping[str, Any]]:
+def check_settings(
+    processors: Sequence[Processor], settings: Mapping[str, Mapping[str, Any]] | None
+) -> Mapping[str, Mapping[str, Any]]:
     """Settings by processor; SignatureError-like ValueError where one is of no processor of the flow."""
-    known = {processor.name: processor for processor in flow.processors}
+    known = {processor.name: processor for processor in processors}
     for name, values in (settings or {}).items():
         if name not in known:
             raise ValueError(f"settings were given for {name!r}; the flow has: {', '.join(known)}")

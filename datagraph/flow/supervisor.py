@@ -5,7 +5,7 @@ from __future__ import annotations
 import atexit
 import contextlib
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -24,12 +24,13 @@ from ..streams.store import Store
 from .inputs import Inputs, normalise
 from .local import LocalRun
 from .pumps import Pump
-from .recovery import recovered
+from .recovery import given_in, recovered
 from .run import Run
 from .starting import Plan, check_settings, foreign
 
 if TYPE_CHECKING:
     from .flow import Flow
+    from .processor import Processor
 
 _LISTENING = 16
 """Ended runs that are still listened to, so that they go on where another process sends their dead letters again."""
@@ -253,10 +254,16 @@ class Supervisor(metaclass=_WithInstance):
         return await self._serve(LocalRun(self.thread, self.store, record, lease=self.lease))
 
     def recover(
-        self, name: str, flow: Flow, inputs: Inputs | None = None, *, force: bool = False, **options: Any
+        self,
+        name: str,
+        flow: Flow | Sequence[Processor],
+        inputs: Inputs | None = None,
+        *,
+        force: bool = False,
+        **options: Any,
     ) -> Run:
         """See `datagraph.recover`."""
-        check_settings(flow.resolve(), options.get("settings"))
+        check_settings(given_in(flow), options.get("settings"))
         given = normalise(inputs)
         pumps = [Pump(name, values) for name, values in given.items() if foreign(values)]
 

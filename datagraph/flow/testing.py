@@ -59,7 +59,7 @@ async def _run(
         await store.create(spec)
         local = LocalRun(thread, store, await store.find("test"))
         local.work_on(
-            [processor],
+            {processor.name: processor},
             inputs,
             executor=LocalExecutor(),
             settings={processor.name: settings},

@@ -22,7 +22,8 @@ def flowing(*processors: Processor, **options: Any) -> Iterator[Run]:
     numbers = Endless()
     run = Flow(*processors, **{"keep": "all", "keep_results": "all", **options}).start({"x": numbers.values()})
     try:
-        further(run, "x")
+        for leaf in run:
+            further(run, leaf)
         yield run
     finally:
         numbers.stop()
