@@ -18,7 +18,7 @@ from ..graph.edit import Connect, Edit, Insert, Swap, edits_of, node_of
 from ..graph.model import Graph, Node, Port
 from ..graph.rewiring import becoming, changed
 from ..graph.wiring import CAPACITY
-from ..runtime.rewire import Carried, Moved, Orders, Place
+from ..runtime.orders import Carried, Moved, Orders, Place
 from ..runtime.types import compatible, type_text
 from ..runtime.work import Work
 from .compile import KEEP, KEEP_RESULTS, room_of, specify, works

@@ -10,15 +10,16 @@ the old wiring and a crash after it the new one.
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Coroutine, Mapping, Sequence
-from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
+from collections.abc import Callable, Coroutine, Sequence
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any, Protocol
 
 import anyio
 
 from ..exceptions import RunError
 from ..streams.records import CLAIMED, NOW, Cut, Join, NodeSpec, Rewire, Rewired, RunSpec, StreamSpec, at_cut
 from .node import Node
+from .orders import Carried, Orders, Place
 from .port import Port
 from .segments import Segment, port_of
 from .work import Work
@@ -29,65 +30,12 @@ if TYPE_CHECKING:
 
 _PATIENCE = 0.5
 """Seconds that a node may take to come to a safe point, before what it has in hand is left to be done again."""
-
-
 _PATIENCE_WITH_THE_DROPPED = 3.0
 _LONGEST = {False: 60.0, True: 2.0}
 """Seconds until a change that still waits for a node is given up; where something is paused, which may be why."""
 
 
-class Moved:
-    """A port of a node that stays reads another stream."""
-
-    __slots__ = ("new", "node", "old", "port")
-
-    def __init__(self, node: str, port: str, old: str, new: str) -> None:
-        self.node, self.port, self.old, self.new = node, port, old, new
-
-
-@dataclass(slots=True)
-class Orders:
-    """A change as the runtime carries it out.
-
-    `spec` is the run as it is afterwards, its nodes' inputs named by port; `moved` the ports of nodes that stay which
-    read another stream; `handovers` says who begins where whom was cut, both by (node, port); `added` and `replaced`
-    are the works of new nodes and of those that begin anew (another function, other options); `seeks` says where ports
-    go on in their own stream: (node, port, position), `begins` where those of new nodes begin, if not with what comes.
-    `capacities` are by (node, port), in values and bytes, None where nothing holds the writer back.
-    `note` is what is kept of the change, as JSON, with the "lengths" of the streams whose writers begin or are
-    replaced: what comes after them is by the new functions.
-    """
-
-    version: int
-    spec: RunSpec
-    moved: Sequence[Moved] = ()
-    handovers: Mapping[tuple[str, str], tuple[str, str]] = field(default_factory=dict)
-    seeks: Sequence[tuple[str, str, int]] = ()
-    begins: Mapping[tuple[str, str], int] = field(default_factory=dict)
-    dropped: Sequence[str] = ()
-    added: Mapping[str, Work] = field(default_factory=dict)
-    replaced: Mapping[str, Work] = field(default_factory=dict)
-    fresh: Sequence[str] = ()
-    capacities: Mapping[tuple[str, str], tuple[int, int] | None] = field(default_factory=dict)
-    note: Mapping[str, Any] = field(default_factory=dict)
-    events: Sequence[bytes] = ()
-
-
-class Place(NamedTuple):
-    """A position of a stream where a segment of a node's port ends or begins."""
-
-    node: str
-    segment: str
-    stream: str
-    position: int
-
-
-class Carried(NamedTuple):
-    """A change that was carried out: the wiring's version since, and where it cut what was read and joined what is."""
-
-    version: int
-    cuts: tuple[Place, ...]
-    joins: tuple[Place, ...]
+Part = tuple[str, str, str]
 
 
 class Stage(Protocol):
@@ -149,6 +97,7 @@ class Change:
             self._join()
             self._strike()
             spec = self._spec()
+            cuts, joins = self._parts()
             change = Rewire(
                 orders.version,
                 spec,
@@ -157,7 +106,7 @@ class Change:
                 added=tuple(orders.added),
                 struck=self._struck,
                 fresh=(*orders.fresh, *orders.added),
-                note=json.dumps({**orders.note, "lengths": self._lengths}).encode(),
+                note=json.dumps({**orders.note, "lengths": self._lengths, "cuts": cuts, "joins": joins}).encode(),
                 events=orders.events,
             )
             with anyio.CancelScope(shield=True):  # once it is sent, only the store knows whether it was done
@@ -166,19 +115,19 @@ class Change:
             with anyio.CancelScope(shield=True):
                 await self._take_back()
             raise
-        carried = self._carried(done)
         with anyio.CancelScope(shield=True):
             await self._follow(done)
-        return carried
+        return Carried(
+            done.version,
+            tuple(Place(*part, at) for part, at in zip(cuts, done.cuts, strict=True)),
+            tuple(Place(*part, at) for part, at in zip(joins, done.joins, strict=True)),
+        )
 
-    def _carried(self, done: Rewired) -> Carried:
+    def _parts(self) -> tuple[list[Part], list[Part]]:
+        """What is cut and what is joined, as (node, segment, stream)."""
         streams = {(node.name, each.name): each.stream for node in self._stage.nodes for each in node.segments()}
-        cuts = [
-            Place(cut.node, cut.port, streams[cut.node, cut.port], at)
-            for cut, at in zip(self._cuts, done.cuts, strict=True)
-        ]
-        joins = [Place(j.node, j.port, j.stream, at) for j, at in zip(self._joins, done.joins, strict=True)]
-        return Carried(done.version, tuple(cuts), tuple(joins))
+        cuts = [(cut.node, cut.port, streams[cut.node, cut.port]) for cut in self._cuts]
+        return cuts, [(join.node, join.port, join.stream) for join in self._joins]
 
     # -- before the cut -------------------------------------------------------------------------------------------
 

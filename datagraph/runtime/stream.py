@@ -21,10 +21,11 @@ from .hub import LocalHub
 from .lanes import ValueNode
 from .lifecycle import relieved
 from .node import Node
+from .orders import Carried, Orders
 from .prints import NodeLog, speaking_for
 from .progress import closed_set, smallest_full_edge
 from .reports import report_of
-from .rewire import Carried, Change, Orders
+from .rewire import Change
 from .shared import SharedNode
 from .work import Work
 
