@@ -5,13 +5,18 @@ from __future__ import annotations
 import multiprocessing
 import random
 import time
+from pathlib import Path
 
 import anyio
 import pytest
 import redis
 
+from datagraph import Supervisor
+from datagraph.streams.server import Server
 from tests.faults.changer import change, judged, wiring
 from tests.faults.harness import PATIENCE
+from tests.flow.test_changing_random import Monkey
+from tests.proxy import Proxy
 
 _context = multiprocessing.get_context("forkserver")
 _context.set_forkserver_preload(["tests.faults.changer"])
@@ -65,3 +70,20 @@ def test_process_killed_among_its_changes_leaves_one_wiring(valkey_url: str, see
 def test_more_processes_killed_among_their_changes(valkey_url: str, seed: int) -> None:
     """Forty kills."""
     killed(valkey_url, 10, seed)
+
+
+def test_changes_over_a_connection_that_is_cut_are_made_once(tmp_path: Path, anyio_backend: str) -> None:
+    """Before it is sent, under way, or when only the answer is lost: each change is made once, by a run that goes on."""
+    seed = random.randrange(10**6)
+    print(f"seed {seed}")
+    with Server(tmp_path, aof=False, port=0) as server, Proxy(server.address) as proxy:
+        supervisor = Supervisor.attach(proxy.address.to_url(), backend=anyio_backend)
+        monkey, rng = Monkey(seed), random.Random(seed)
+        while sum(monkey.done.values()) < 40:
+            if rng.random() < 0.5:
+                proxy.reset()
+            else:
+                proxy.drop_replies(1)
+            monkey.step()
+        monkey.judge()
+        supervisor.detach()
