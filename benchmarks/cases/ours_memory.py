@@ -21,14 +21,14 @@ WARM_UP = 0.25
 _MIB = 1 << 20
 
 
-def _growth(samples: list[float]) -> float:
+def growth_of(samples: list[float]) -> float:
     """By how many percent the last quarter lies above the first quarter after the warm-up."""
     settled = samples[int(len(samples) * WARM_UP) :]
     part = max(1, len(settled) // 3)
     return (statistics.median(settled[-part:]) / statistics.median(settled[:part]) - 1) * 100
 
 
-class _Sampler(threading.Thread):
+class Sampler(threading.Thread):
     """Samples the memory of this process and of the server until it is told to stop."""
 
     def __init__(self, server: Server) -> None:
@@ -48,7 +48,7 @@ class _Sampler(threading.Thread):
 
 def growth(count: int) -> Measured:
     with attached_server() as server:
-        sampler = _Sampler(server)
+        sampler = Sampler(server)
         sampler.start()
         began = time.perf_counter()
         try:
@@ -61,8 +61,8 @@ def growth(count: int) -> Measured:
         raise ValueError(f"{count} values took {seconds:.1f} s: too short to tell growth; take more values")
     return {
         "process_mib": statistics.median(sampler.process[-5:]),
-        "process_growth_percent": _growth(sampler.process),
+        "process_growth_percent": growth_of(sampler.process),
         "store_mib": statistics.median(sampler.store[-5:]),
-        "store_growth_percent": _growth(sampler.store),
+        "store_growth_percent": growth_of(sampler.store),
         "seconds": seconds,
     }

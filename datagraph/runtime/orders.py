@@ -28,8 +28,8 @@ class Orders:
     are the works of new nodes and of those that begin anew (another function, other options); `seeks` says where ports
     go on in their own stream: (node, port, position), `begins` where those of new nodes begin, if not with what comes.
     `capacities` are by (node, port), in values and bytes, None where nothing holds the writer back.
-    `note` is what is kept of the change, as JSON, with the "lengths" of the streams whose writers begin or
-    are replaced (what comes after is by the new functions), and the "cuts" and "joins" as (node, segment, stream).
+    `note` is what is kept of the change, as JSON, with the "lengths" of the streams whose writers begin or are
+    replaced (what comes after them is by the new functions), and the "cuts" and "joins" as (node, segment, stream).
     """
 
     version: int

@@ -78,7 +78,14 @@ async def begun(store: Store, shape: str, count: int) -> AsyncIterator[LocalRun]
         )
     )
     local = LocalRun(Mock(), store, await store.find(ident))  # only open inputs and views need a thread
-    local.work_on({p.name: p for p in flow.processors}, chosen.inputs(count), executor=LocalExecutor(), settings={}, overrides={}, pace=None)
+    local.work_on(
+        {p.name: p for p in flow.processors},
+        chosen.inputs(count),
+        executor=LocalExecutor(),
+        settings={},
+        overrides={},
+        pace=None,
+    )
     yield local
 
 

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from datagraph import IO, Processor
-from datagraph.flow.changing import Applied
-from datagraph.flow.run import Run
+from datagraph.graph.model import Graph
+from datagraph.runtime.orders import Place
 
 KINDS = ("coroutine", "function", "asyncgen", "generator", "stateless")
 
@@ -93,30 +93,29 @@ class Part:
 class Model:
     """What each node has read, part by part, by the answers of the store: what it passes on is the whole of that."""
 
-    def __init__(self, run: Run) -> None:
-        self.run = run
+    def __init__(self, graph: Graph) -> None:
         self.parts: dict[str, dict[str, Part]] = {}
         self.output: dict[str, str] = {}
         self.writer: dict[str, str] = {}
-        for node in run.graph.processors():
+        for node in graph.processors():
             self.parts[node.name] = {port.name: Part(port.stream, 0) for port in node.inputs}
-        self._learn()
+        self._learn(graph)
 
-    def _learn(self) -> None:
-        for node in self.run.graph.processors():
+    def _learn(self, graph: Graph) -> None:
+        for node in graph.processors():
             self.output[node.name] = node.outputs[0].stream
             self.writer[node.outputs[0].stream] = node.name
 
-    def note(self, applied: Applied) -> None:
+    def note(self, before: Graph, after: Graph, cuts: Iterable[Place], joins: Iterable[Place]) -> None:
         """A change was carried out."""
-        for cut in applied.cuts:
-            self.parts[cut.node][cut.segment].until = cut.position
-        for node in applied.change.added:
-            if node.name in self.parts:  # it comes back: whoever had read its stream to the end reads no more of it
-                self._end(self.output[node.name])
-        for join in applied.joins:
-            self.parts.setdefault(join.node, {})[join.segment] = Part(join.stream, join.position)
-        self._learn()
+        for node, segment, _, position in cuts:
+            self.parts[node][segment].until = position
+        for name in {node.name for node in after.processors()} - {node.name for node in before.processors()}:
+            if name in self.parts:  # it comes back: whoever had read its stream to the end reads no more of it
+                self._end(self.output[name])
+        for node, segment, stream, position in joins:
+            self.parts.setdefault(node, {})[segment] = Part(stream, position)
+        self._learn(after)
 
     def _end(self, stream: str) -> None:
         length = self.length(stream)
@@ -130,9 +129,8 @@ class Model:
         parts = self.parts[self.writer[stream]].values()
         return sum((self.length(p.stream) if p.until is None else p.until) - p.start for p in parts)
 
-    def check(self) -> int:
-        """Compare every stream with the model; how many values they hold."""
-        held = {name: self.run[name].to_list() for name in ("x", *self.output.values()) if name in self.run}
+    def check(self, held: Mapping[str, list[Any]]) -> None:
+        """Compare the streams that are held with the model."""
         for node, parts in self.parts.items():
             if self.output[node] not in held or any(part.stream not in held for part in parts.values()):
                 continue
@@ -141,4 +139,3 @@ class Model:
             assert len(found) == len(model), f"{node}: {len(found)} values, {len(model)} by the model: {parts}"
             wrong = [at for at, pair in enumerate(zip(found, model, strict=True)) if pair[0] != pair[1]]
             assert not wrong, f"{node}: other values from {wrong[0]} on: {parts}"
-        return sum(map(len, held.values()))

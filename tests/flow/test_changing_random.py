@@ -24,7 +24,7 @@ class Monkey:
         line = [self._some(*names) for names in (("a", "x", "sa"), ("b", "sa", "sb"), ("c", "sb", "sc"))]
         self.numbers = Endless()
         self.run: Run = Flow(*line, keep="all", keep_results="all").start({"x": self.numbers.values()})
-        self.model = Model(self.run)
+        self.model = Model(self.run.graph)
         self.done: dict[str, int] = {}
 
     def _some(self, name: str, reads: str, writes: str, **options: Any) -> dg.Processor:
@@ -35,7 +35,7 @@ class Monkey:
         what = self.rng.choice(("insert", "drop", "tune", "swap", "undo", "branch", "move", "seek"))
         applied: Applied | None = getattr(self, f"_{what}")()
         if applied is not None:
-            self.model.note(applied)
+            self.model.note(applied.change.before, applied.change.after, applied.cuts, applied.joins)
             self.done[what] = self.done.get(what, 0) + 1
 
     def _names(self) -> list[str]:
@@ -110,7 +110,9 @@ class Monkey:
         given, arrived = self.run["x"].to_list(), self.run["sc"].to_list()
         assert given == list(range(len(given)))
         assert arrived == given
-        return self.model.check()
+        held = {name: self.run[name].to_list() for name in ("x", *self.model.writer) if name in self.run}
+        self.model.check(held)
+        return sum(map(len, held.values()))
 
 
 def shaken(seed: int, edits: int) -> None:
