@@ -20,15 +20,14 @@ from ..runtime.values import IOVal, Many
 if TYPE_CHECKING:
     from .processor import Processor
 
-SUFFIX = "_shadow"
 CAPACITY = 100_000
 """Values that may wait for the copy before it holds the flow back."""
 
 
 def beside(
-    candidate: Processor, node: Node, *, encode: Callable[[list[Any]], Any], tell: Callable[[str], None]
+    candidate: Processor, node: Node, suffix: str, *, encode: Callable[[list[Any]], Any], tell: Callable[[str], None]
 ) -> Processor:
-    """A copy of the candidate that writes streams of its own.
+    """A copy of the candidate with the suffix behind its name and those of the streams that it writes.
 
     Where it is called value by value its errors are dead letters of its own; one that reads its streams itself is over
     at its first error, which `tell` is called with.
@@ -46,8 +45,8 @@ def beside(
                 f"candidate has the same inputs and outputs (inputs=, outputs=)"
             )
     made, binding = copy.copy(candidate), candidate.binding
-    names = {name: name + SUFFIX for name in candidate.outputs}
-    made.name = node.name + SUFFIX
+    names = {name: name + suffix for name in candidate.outputs}
+    made.name = node.name + suffix
     made.outputs = tuple(names.values())
     made.capacity = CAPACITY
     made.on_error = "fail" if binding.shape == "stream" else "dead_letter"

@@ -93,6 +93,7 @@ class Breakpoint:
                 changed = self._stop.changed
                 if self._stop.error is not None:
                     raise self._stop.error
-                if self._stop.held is not None:
-                    return Hit(self._local, self._stop.held)
+                held = self._stop.held
+                if held is not None and held.verdict is None:  # one that was decided is about to go
+                    return Hit(self._local, held)
                 await changed.wait()

@@ -338,14 +338,12 @@ def _named(what: Any) -> dict[str, Processor]:
 
 
 def _versioned(change: Change) -> Change:
-    """A node that was given another function is of a later version."""
-    if not change.swapped:
-        return change
-    before = {node.name: node for node in change.before}
+    """A node that was given another function is of a later version, any other one of that which it was of."""
+    before = {node.name: node for node in change.before.processors()}
     nodes = []
     for node in change.after:
-        if node.name in change.swapped:
-            version = 1 + int(before[node.name].attrs.get("version") or 1)
+        if node.name in before:
+            version = (node.name in change.swapped) + int(before[node.name].attrs.get("version") or 1)
             node = replace(node, attrs={**node.attrs, "version": version})  # noqa: PLW2901 - the same node, counted on
         nodes.append(node)
     return replace(change, after=Graph(tuple(nodes), change.after.edges, change.after.name))

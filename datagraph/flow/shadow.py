@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import html
+import json
 from bisect import bisect_left
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -16,7 +17,7 @@ from ..graph.model import Graph, Node
 from ..observe.probe import Observer
 from ..runtime.bridge import RuntimeThread
 from ..streams.records import Probe
-from .beside import SUFFIX, beside
+from .beside import beside
 from .changing import Applied
 from .local import LocalRun
 from .reading import between
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
 
     from .processor import Processor
 
+SUFFIX = "_shadow"
 _COLUMNS = ["position", "real", "candidate", "same"]
 _LETTERS = 100_000
 
@@ -58,8 +60,8 @@ class Shadow:
     """A candidate that runs beside a node, made by ``run.shadow(node, candidate)``.
 
     It reads what the node reads, from where that one is now, and writes streams of its own, named like the node's with
-    "_shadow" behind them. What fails in it fails nothing else, unless it is one of its dependencies. It costs what it
-    computes, and only when 100,000 values wait for it does it hold the flow back.
+    "_shadow" behind them (and a number, from the second one on). What fails in it fails nothing else, unless it is one
+    of its dependencies. It costs what it computes, and only when 100,000 values wait for it does it hold the flow back.
     """
 
     def __init__(self, thread: RuntimeThread, local: LocalRun, node: str, candidate: Processor) -> None:
@@ -145,22 +147,34 @@ class Shadow:
         local, session = self._local, self._local.session
         local.working_engine()
         node = local.graph.node(self.node)
-        if self._there():
-            raise GraphError(f"{self.node!r} has a shadow already: stop() or promote() it first")
+        before = await self._probe()
+        suffix = await self._suffix()
+        self.name = self.node + suffix
         encode = session.codec.bind(f"{session.run}:{self.name}".encode()).encode
-        copy = beside(self._candidate, node, encode=encode, tell=self._told.append)
+        copy = beside(self._candidate, node, suffix, encode=encode, tell=self._told.append)
         edits: list[Edit] = [Connect(copy, **{port.name: port.stream for port in node.inputs})]
         given = {**local.settings.get(self.node, {}), **node.attrs.get("given", {})}
         own = {name: value for name, value in given.items() if name in copy.binding.settings}
         if own:
             edits.append(Tune.of(self.name, own))
-        before = await self._probe()
         edges = Observer(local.graph).see(before).edges
         begins = {(self.name, edge.target_port): edges[edge.name].read for edge in local.graph.into(self.node)}
         applied = await local.changes.apply(edits, begins=begins)
         self._version = applied.version
         self._start = min(applied.began.values(), default=0)
         self._before = await self._side(before, local.graph, node)
+
+    async def _suffix(self) -> str:
+        """What nothing in this run was called with yet: a node that was there has left values and errors behind."""
+        notes = [json.loads(note) for _, _, note in await self._local.session.changes(limit=1000)]
+        were = {node["name"] for note in notes for node in note["after"]["nodes"]}
+        suffix, number = SUFFIX, 1
+        while self.node + suffix in were | {each.name for each in self._local.graph}:
+            if any(each.name == self.node + suffix for each in self._local.graph):
+                raise GraphError(f"{self.node!r} has a shadow already: stop() or promote() it first")
+            number += 1
+            suffix = f"{SUFFIX}_{number}"
+        return suffix
 
     async def _end(self, edits: list[Edit]) -> Applied:
         last = await self._look(10_000)

@@ -99,14 +99,17 @@ async def let_through(port: Port, *, wait: bool) -> bool:
             return True
         if not wait or port.halts():
             return False
-        held = Held(port.unread[0], port.where(port.position)[1])
+        at, value = port.position, port.unread[0]
+        held = Held(value, port.where(at)[1])
         stop.hold(held)
         try:
             with port.clock.paused():
-                while held.verdict is None and not port.halts():
+                while held.verdict is None and _is_next(port, at, value) and not port.halts():
                     await held.decided.wait()
         finally:
             stop.let_go(held)
+        if not _is_next(port, at, value):
+            continue  # a change of the wiring has taken it from here: what is decided of it is decided elsewhere
         if held.verdict is None:
             return False
         port.checked = port.position + 1
@@ -114,3 +117,7 @@ async def let_through(port: Port, *, wait: bool) -> bool:
             port.bad[port.position] = b""
         port.unread[0] = held.value
     return True
+
+
+def _is_next(port: Port, position: int, value: Any) -> bool:
+    return port.position == position and bool(port.unread) and port.unread[0] is value

@@ -84,6 +84,24 @@ def test_accept_can_be_undone(going: Run) -> None:
     assert going["scaled"].versions() == [(0, 1), (2, 2), (2, 3)]
 
 
+def test_taking_another_change_back_leaves_versions_alone(going: Run) -> None:
+    """Only another function is another version: an undo of a change elsewhere is none."""
+
+    @dg.processor
+    def plus(scaled: int) -> int:
+        return scaled + 1
+
+    going.apply(dg.Connect(plus))
+    define(10)
+    going.accept("scaled")
+    define(20)
+    going.accept("scaled")
+    for _ in range(3):
+        going.undo()
+    assert going["scaled"].versions() == [(0, 1), (2, 2), (2, 3), (2, 4), (2, 5)]
+    assert going.graph.node("scaled").attrs["version"] == 5
+
+
 def test_a_hot_run_swaps_at_once() -> None:
     """With hot=True defining the processor is enough."""
     run = Flow(define(2)).start({"n": OPEN}, hot=True)

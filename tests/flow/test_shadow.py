@@ -144,7 +144,20 @@ def test_stop_takes_the_copy_away_and_keeps_what_was_seen(going: Run) -> None:
     shadow.stop()
     assert "words_shadow" not in {node.name for node in going.graph}
     assert shadow.compare()["same"].tolist() == [True, False]
-    going.shadow("words", candidate())
+
+
+def test_a_second_shadow_knows_nothing_of_the_first(going: Run) -> None:
+    """After a shadow was stopped another one begins anew: values and errors of the first are none of its own."""
+    shadow = going.shadow("words", candidate())
+    going["text"].send_many(["a  b", "", ""])
+    until(lambda: len(shadow.compare()) == 3)
+    shadow.stop()
+    second = going.shadow("words", words)
+    going["text"].send_many(["a  b", ""])
+    until(lambda: second.compare()["position"].max() == 6)  # what the node has read is stored a moment later
+    assert second.compare(last=2)["candidate"].tolist() == [2, 0]
+    assert (second.errors, len(shadow.errors), second.name) == ([], 2, "words_shadow_2")
+    assert "`words_shadow_2` had 0 errors" in second.summary()
 
 
 def test_it_begins_where_the_node_is() -> None:
