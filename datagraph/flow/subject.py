@@ -65,6 +65,11 @@ class RunSubject:
         record = self._local.record
         return "paused" if record.status == "running" and record.paused else record.status
 
+    @property
+    def offers(self) -> list[str]:
+        """The nodes whose processors were defined again in this process, and could be swapped for the new ones."""
+        return list(self._local.offers.found)
+
     # -- control --------------------------------------------------------------------------------------------------
 
     async def plan(self, edits: list[dict[str, Any]]) -> Mapping[str, Any]:

@@ -57,6 +57,11 @@ def offered(subject: Subject | None) -> list[str]:
     return [name for name in _CALLS if callable(getattr(subject, name, None))]
 
 
+def redefined(subject: Subject | None) -> list[str]:
+    """The nodes for which the kernel has a newer function than the run."""
+    return [str(name) for name in getattr(subject, "offers", ())][:MOST_KNOWN]
+
+
 async def answer(subject: Subject, content: Message) -> Message:
     """Do what a message asks for; DatagraphError where it asks for what cannot be."""
     kind = str(content["kind"])

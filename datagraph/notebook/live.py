@@ -61,6 +61,7 @@ class LiveView(anywidget.AnyWidget):
         self._saved_tick = self._saved_recording = clock()
         self._seq = 0
         self._over = False
+        self._offers: list[str] = []
         self._owed = False  # whether a browser waits for what it needs to begin with
         cells.watch_cells()
         super().__init__(scene=scene(graph))
@@ -142,6 +143,7 @@ class LiveView(anywidget.AnyWidget):
         elif message["kind"] == "tick":
             self._over = False
             self._send_tick(message["tick"])
+            self._send_offers()
         else:
             self.send(message)
         if message["kind"] == "tick" and (self._is_looked_at() or self._heard == -math.inf):
@@ -214,7 +216,16 @@ class LiveView(anywidget.AnyWidget):
         self.send({"kind": "tick", "tick": text, "seq": self._seq})
 
     def _send_scene(self) -> None:
-        self.send({"kind": "scene", "scene": self.scene, "controls": controls.offered(self._subject)})
+        self._offers = controls.redefined(self._subject)
+        can = controls.offered(self._subject)
+        self.send({"kind": "scene", "scene": self.scene, "controls": can, "offers": self._offers})
+
+    def _send_offers(self) -> None:
+        """Say which functions were defined again, when these are others than before."""
+        offers = controls.redefined(self._subject)
+        if offers != self._offers:
+            self._offers = offers
+            self.send({"kind": "offers", "offers": offers})
 
     def _greet(self) -> None:
         """All that a browser needs to begin with: the scene, and what was seen so far, in place of what it has."""

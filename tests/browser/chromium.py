@@ -34,6 +34,12 @@ READY = """async ([path, kernel]) => {
     await widget.sessionContext.ready;
     await widget.sessionContext.session.kernel.info;
     window.dgNotebook = widget;
+    return widget.id;
+}"""
+SHOW = """(id) => {
+    const { shell } = window.jupyterapp;
+    shell.activateById(id);
+    window.dgNotebook = [...shell.widgets("main")].find((widget) => widget.id === id);
 }"""
 RUN = """(index) => {
     const content = window.dgNotebook.content;
@@ -152,11 +158,16 @@ class Notebook:
     def __init__(self, jupyter: Jupyter, tab: Tab, cells: Iterable[str], *, name: str, kernel: str = "python3") -> None:
         self._jupyter, self.tab, self.path = jupyter, tab, f"{name}.ipynb"
         jupyter.write(self.path, cells, kernel)
-        tab.js(READY, [self.path, kernel])
+        self._id = tab.js(READY, [self.path, kernel])
 
     @property
     def page(self) -> Page:
         return self.tab.page
+
+    @property
+    def panel(self) -> str:
+        """The selector of all that is its own."""
+        return f"[id='{self._id}']"
 
     def start(self, index: int) -> None:
         """Have a cell run; does not wait."""
@@ -180,7 +191,7 @@ class Notebook:
 
     def cell(self, index: int) -> Locator:
         """A cell, as the reader sees it."""
-        return self.page.locator(".jp-NotebookPanel:not(.lm-mod-hidden) .jp-Cell").nth(index)
+        return self.page.locator(f"{self.panel} .jp-Cell").nth(index)
 
     def ask(self, expression: str) -> str:
         """The repr of a Python expression, evaluated in the kernel between two cells."""
@@ -200,10 +211,15 @@ class Notebook:
     def reopen(self) -> None:
         """Close it, end its kernel, and open it again with another one, in which nothing has run."""
         self.close()
-        self.tab.js(READY, [self.path, "python3"])
+        self._id = self.tab.js(READY, [self.path, "python3"])
+
+    def show(self) -> None:
+        """Bring it to the front; what is asked from now on is asked of it."""
+        self.tab.js(SHOW, self._id)
 
     def close(self) -> None:
         """Close it, and end its kernel."""
+        self.show()
         self.tab.js("() => { window.dgNotebook.dispose(); }")
         for session in self._jupyter.ask("sessions"):
             if session["path"] == self.path:

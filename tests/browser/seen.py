@@ -26,8 +26,13 @@ def slow(double: int, pause: float = 0.01) -> int:
 flow = dg.Flow(double, slow, name="numbers", capacity=50)
 """
 START = "run = flow.start({'n': itertools.count()})\nrun.view()"
-WRITTEN = """([root, stream]) => {
-    const view = document.querySelectorAll(".dgv")[root];
+THEME = """async (theme) => {
+    await window.jupyterapp.commands.execute("apputils:change-theme", {theme});
+}"""
+THEMED = """(light) => document.body.getAttribute("data-jp-theme-light") === light
+    && !document.getElementById("jupyterlab-splash")"""
+WRITTEN = """([scope, root, stream]) => {
+    const view = document.querySelectorAll(`${scope} .dgv`)[root];
     for (const plate of view?.querySelectorAll(".dgv-plate") ?? []) {
         const texts = [...plate.querySelectorAll("text")].map((text) => text.textContent);
         const found = texts[0] === stream && texts.map((text) => /^([0-9,]+) written$/.exec(text)).find(Boolean);
@@ -40,16 +45,16 @@ WRITTEN = """([root, stream]) => {
 class View:
     """One live view of a page, the first in a notebook or in the page as a whole."""
 
-    def __init__(self, tab: Tab, place: Locator | None = None, root: int = 0) -> None:
+    def __init__(self, tab: Tab, place: Locator | None = None, root: int = 0, scope: str = "body") -> None:
         self.tab = tab
         self.box = (place or tab.page.locator("body")).locator(".dgv")
-        self._root = root
+        self._which = [scope, root]
         tab.see(self.box)
 
     @classmethod
     def under(cls, notebook: Notebook, index: int) -> View:
         """The view that stands beneath a cell."""
-        return cls(notebook.tab, notebook.cell(index))
+        return cls(notebook.tab, notebook.cell(index), scope=notebook.panel)
 
     def part(self, words: str) -> Locator:
         """A node or an edge, by how its label begins: a node's name, or `stream, from a to b`."""
@@ -71,13 +76,12 @@ class View:
 
     def written(self, stream: str) -> int:
         """How many values the picture says were written to a stream; -1 where it does not say."""
-        return int(self.tab.js(WRITTEN, [self._root, stream]))
+        return int(self.tab.js(WRITTEN, [*self._which, stream]))
 
     def until_written(self, stream: str, least: int, seconds: float = SECONDS) -> None:
         """Wait until the picture says so many."""
-        self.tab.until(
-            f"([root, stream, least]) => ({WRITTEN})([root, stream]) >= least", [self._root, stream, least], seconds
-        )
+
+        self.tab.until(f"([which, least]) => ({WRITTEN})(which) >= least", [[*self._which, stream], least], seconds)
 
     def until_says(self, selector: str, words: str, seconds: float = SECONDS) -> None:
         """Wait until a part of the view says something."""
@@ -103,6 +107,56 @@ class View:
         )
         found: Any = self.tab.go(self.lens().locator("table").first.evaluate(script))
         return [list(row) for row in found]
+
+    # -- by hand --------------------------------------------------------------------------------------------------
+
+    def right_click(self, words: str) -> None:
+        """Open the menu of a node or an edge."""
+        self.tab.go(self.part(words).first.click(button="right"))
+        self.tab.see(self.box.get_by_role("menu"))
+
+    def item(self, label: str) -> Locator:
+        """An item of the open menu."""
+        return self.box.get_by_role("menuitem").filter(has_text=label).first
+
+    def menu(self, *path: str) -> None:
+        """Choose an item of the open menu, and what opens then."""
+        for label in path:
+            self.tab.go(self.item(label).click())
+
+    def says(self, words: str) -> Locator:
+        """Wait until the panel of a change says something."""
+        return self.tab.see(self.box.locator(".dgv-change").filter(has_text=words))
+
+    def fill(self, label: str, value: str) -> None:
+        """Write a number into a field of a form."""
+        self.tab.go(self.box.get_by_role("spinbutton", name=label).fill(value))
+
+    def keys(self, *keys: str) -> None:
+        """Press keys, one after the other."""
+        for key in keys:
+            self.tab.go(self.tab.page.keyboard.press(key))
+
+    def middle(self, locator: Locator) -> tuple[float, float]:
+        """The middle of something, in the window."""
+        box = self.tab.go(locator.first.bounding_box())
+        assert box is not None
+        return box["x"] + box["width"] / 2, box["y"] + box["height"] / 2
+
+    def end(self, words: str, which: str) -> tuple[float, float]:
+        """Where the handle at an end of an edge is, which comes when the pointer does."""
+        self.tab.go(self.part(words).first.hover())
+        return self.middle(self.tab.see(self.box.locator(f".dgv-end-{which}")))
+
+    def drag(self, start: tuple[float, float], end: tuple[float, float], *, let_go: bool = True) -> None:
+        """Take something with the mouse, and drop it somewhere else."""
+        mouse = self.tab.page.mouse
+        self.tab.go(mouse.move(*start))
+        self.tab.go(mouse.down())
+        self.tab.go(mouse.move(start[0] + 6, start[1] + 6))
+        self.tab.go(mouse.move(*end, steps=4))
+        if let_go:
+            self.tab.go(mouse.up())
 
     def scrub(self, key: str) -> None:
         """Press a key on the scrubber."""

@@ -10,7 +10,7 @@ import pytest
 
 from tests.browser.chromium import Notebook, Tab
 from tests.browser.jupyter import Jupyter
-from tests.browser.seen import PROCESSORS, START, View
+from tests.browser.seen import PROCESSORS, START, THEME, THEMED, View
 
 Opens = Callable[..., Notebook]
 SCRIPT = "<script>window.dgHacked = 1</script><img src=x onerror='window.dgHacked = 2'>"
@@ -39,11 +39,6 @@ def second(between):
 flow = dg.Flow(first, second, name="hostile")
 flow
 """
-THEME = """async (theme) => {
-    await window.jupyterapp.commands.execute("apputils:change-theme", {theme});
-}"""
-THEMED = """(light) => document.body.getAttribute("data-jp-theme-light") === light
-    && !document.getElementById("jupyterlab-splash")"""
 CONTRAST = """() => {
     const channels = (colour) => colour.match(/[0-9.]+/g).slice(0, 3).map((c) => {
         const v = Number(c) / 255;

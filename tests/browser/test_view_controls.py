@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from playwright.async_api import Locator
 
 from datagraph.drawing.scene import scene
 from datagraph.events.journal import pack
@@ -17,6 +16,7 @@ from datagraph.graph.model import Graph, Node, Port
 from datagraph.graph.wiring import by_port
 from datagraph.notebook.assets import css, esm
 from tests.browser.chromium import Tab
+from tests.browser.seen import View
 
 CALLS = ["plan", "change", "undo", "step", "resend", "known", "seek"]
 KNOWN = [
@@ -104,35 +104,8 @@ def moment(graph: Graph, elapsed: float = 12.0, *, edits: int = 0, **nodes: dict
     return json.dumps({**pack(seen, graph), "edits": edits})
 
 
-class Hand:
+class Hand(View):
     """A reader with a mouse and a keyboard, and what the kernel heard of it."""
-
-    def __init__(self, tab: Tab) -> None:
-        self.tab = tab
-        self.box = tab.page.locator(".dgv")
-        tab.see(self.box)
-
-    def part(self, words: str) -> Locator:
-        return self.box.locator(f"[data-pick][aria-label^={json.dumps(words)}]").first
-
-    def menu(self, *path: str) -> None:
-        """Choose an item of the open menu, and what opens then."""
-        for label in path:
-            self.tab.go(self.item(label).click())
-
-    def item(self, label: str) -> Locator:
-        return self.box.get_by_role("menuitem").filter(has_text=label).first
-
-    def right_click(self, words: str) -> None:
-        self.tab.go(self.part(words).click(button="right"))
-        self.tab.see(self.box.get_by_role("menu"))
-
-    def press(self, name: str) -> None:
-        self.tab.go(self.box.get_by_role("button", name=name, exact=True).first.click())
-
-    def keys(self, *keys: str) -> None:
-        for key in keys:
-            self.tab.go(self.tab.page.keyboard.press(key))
 
     def focused(self) -> str:
         return self.tab.js(
@@ -146,28 +119,6 @@ class Hand:
         """The edits of the last message of a kind, once there is one."""
         self.tab.until("(kind) => sent.some((message) => message.kind === kind)", kind)
         return self.sent(kind)[-1]["edits"]
-
-    def says(self, words: str) -> Locator:
-        return self.tab.see(self.box.locator(".dgv-change").filter(has_text=words))
-
-    def drag(self, start: tuple[float, float], end: tuple[float, float], *, let_go: bool = True) -> None:
-        mouse = self.tab.page.mouse
-        self.tab.go(mouse.move(*start))
-        self.tab.go(mouse.down())
-        self.tab.go(mouse.move(start[0] + 6, start[1] + 6))
-        self.tab.go(mouse.move(*end, steps=4))
-        if let_go:
-            self.tab.go(mouse.up())
-
-    def middle(self, locator: Locator) -> tuple[float, float]:
-        box = self.tab.go(locator.bounding_box())
-        assert box is not None
-        return box["x"] + box["width"] / 2, box["y"] + box["height"] / 2
-
-    def end(self, words: str, which: str) -> tuple[float, float]:
-        """Where the handle at an end of an edge is, which comes when the pointer does."""
-        self.tab.go(self.part(words).hover())
-        return self.middle(self.tab.see(self.box.locator(f".dgv-end-{which}")))
 
 
 Shows = Callable[..., Hand]

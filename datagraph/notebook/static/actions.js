@@ -24,6 +24,7 @@ function nodeItems(view, node) {
   if (can(view, "resend") && letters) items.push(null, { label: `Send ${plural(letters, "dead letter", "dead letters")} again`, act: () => resend(view, name) });
   if (!changes(view)) return items;
   items.push(null, { label: "Tune …", act: () => openTune(view, name) });
+  if (view.offers.has(name)) items.push({ label: "Take its new function …", hint: "redefined", act: () => openSwap(view, name, name) });
   if (can(view, "known")) items.push({ label: "Swap by …", more: () => swapItems(view, node), none: "define a processor first" });
   items.push({ label: "Drop", act: () => propose(view, { edit: "drop", node: name }) });
   items.push({ label: "Disconnect", hint: "and what only it feeds", act: () => propose(view, { edit: "disconnect", node: name }) });
@@ -82,7 +83,7 @@ async function insertItems(view, edge) {
 
 function stepNode(view, node, count) {
   ask(view, { kind: "step", node, count }).then(
-    ({ status }) => report(view, [`${plural(count, "value", "values")} more through \`${clean(node, 80)}\`${status ? `, which is ${clean(status, 60)} then` : ""}.`]),
+    () => report(view, [`${plural(count, "value", "values")} more through \`${clean(node, 80)}\`.`]),
     (error) => notice(view, clean(error.message, 500)),
   );
 }

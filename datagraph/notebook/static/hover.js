@@ -22,7 +22,7 @@ function hoverOver(view, part) {
   for (const line of part?.kind === "node" ? edgesOf(view, part) : part ? [part] : []) flag(line.line, "dgv-near", true);
   hover.part = part;
   showEnds(view, part);
-  if (!part || view.dragging || part === view.chosen || !view.shown || (part.kind === "node" && part.def.kind !== "processor")) return;
+  if (!part || view.dragging || view.change.asks || part === view.chosen || !view.shown || (part.kind === "node" && part.def.kind !== "processor")) return;
   hover.timer = setTimeout(() => showHover(view, part), 180);
 }
 
@@ -38,10 +38,18 @@ function showHover(view, part) {
   drawHover(view, view.shown);
   const box = part.group.getBoundingClientRect();
   const stage = view.dom.stage.getBoundingClientRect();
-  const x = Math.min(Math.max(4, box.left + box.width / 2 - stage.left - card.offsetWidth / 2), stage.width - card.offsetWidth - 4);
-  const below = box.bottom - stage.top + 6;
-  const above = box.top - stage.top - card.offsetHeight - 6;
-  card.style.transform = `translate(${Math.round(x)}px,${Math.round(below + card.offsetHeight > stage.height && above > 0 ? above : below)}px)`;
+  const [x, y] = besideOf({ left: box.left - stage.left, top: box.top - stage.top, width: box.width, height: box.height }, card.offsetWidth, card.offsetHeight, stage);
+  card.style.transform = `translate(${Math.round(x)}px,${Math.round(y)}px)`;
+}
+
+// Where a card of that size hides neither its part nor itself: below, above, else at its side.
+function besideOf({ left, top, width, height }, wide, high, stage) {
+  const x = Math.min(Math.max(4, left + width / 2 - wide / 2), stage.width - wide - 4);
+  const [below, above] = [top + height + 6, top - high - 6];
+  if (below + high <= stage.height) return [x, below];
+  if (above > 0) return [x, above];
+  const right = left + width + 6;
+  return [right + wide <= stage.width ? right : Math.max(4, left - wide - 6), Math.max(4, Math.min(top, stage.height - high - 4))];
 }
 
 function drawHover(view, tick) {

@@ -52,8 +52,9 @@ function drawNode(view, node, tick) {
   const row = tick ? tick.n[node.index] : null;
   const culprit = Boolean(tick) && tick.bottleneck === node.def.name;
   const past = Boolean(tick) && (tick.paused || isOver(tick));
-  if (node.drawn !== undefined && sameRow(node.drawn, row) && node.culprit === culprit && node.past === past) return;
-  Object.assign(node, { drawn: row, culprit, past });
+  const newer = !view.past && view.offers.has(node.def.name);
+  if (node.drawn !== undefined && sameRow(node.drawn, row) && node.culprit === culprit && node.past === past && node.newer === newer) return;
+  Object.assign(node, { drawn: row, culprit, past, newer });
   if (node.def.kind !== "processor") drawPill(view, node, row);
   else if (row) drawCard(view, node, row, culprit);
   else drawPlan(node);
@@ -100,7 +101,7 @@ function drawCard(view, node, row, culprit) {
   say(node.doing, doing(view, row));
   say(node.rate, perSecond(row[N.rate]));
   const troubles = troublesOf(view, row);
-  const badge = badgeOf(view, row, troubles.length > 0);
+  const badge = badgeOf(view, node, row, troubles.length > 0);
   say(node.badge, badge);
   drawNote(view, node, row, troubles, inner - (badge ? textWidth(badge, 11) + 8 : 0));
 }
@@ -142,12 +143,13 @@ function doing(view, row) {
   return (status !== "running" && status !== "waiting") || share <= 0 ? clean(status, 40) : `${percent(share)} ${what}`;
 }
 
-// Workers and concurrency where they are not 1, and the version of a function that was swapped.
-function badgeOf(view, row, brief = false) {
+// Workers and concurrency where they are not 1, the version of a function that was swapped, and whether there is a newer one.
+function badgeOf(view, node, row, brief = false) {
   const N = view.N;
   const parts = row[N.workers] > 1 ? [`${row[N.workers]}${brief ? "w" : " workers"}`] : [];
   if (row[N.concurrency] > 1) parts.push(`×${row[N.concurrency]}`);
   if (row[N.version] > 1) parts.push(`v${row[N.version]}`);
+  if (node.newer) parts.push("redefined");
   return parts.join(" ");
 }
 
@@ -173,6 +175,6 @@ function tellNode(view, node, tick) {
   if (node.def.kind !== "processor") return `${node.def.title}: ${count}`;
   const shares = `busy ${percent(row[N.busy])}, starved ${percent(row[N.starved])}, blocked ${percent(row[N.blocked])}`;
   const status = row[N.paused] ? "paused" : clean(row[N.status], 40);
-  const parts = [status, node.culprit ? "the bottleneck" : "", shares, count, badgeOf(view, row), troublesOf(view, row)[0] ?? ""];
+  const parts = [status, node.culprit ? "the bottleneck" : "", shares, count, badgeOf(view, node, row), troublesOf(view, row)[0] ?? ""];
   return `${node.def.title}: ${parts.filter(Boolean).join("; ")}`;
 }

@@ -12,8 +12,10 @@ function hear(view, message) {
   if (message.kind === "tick") hearTick(view, parsed(message.tick));
   else if (message.kind === "scene") {
     hearControls(view, message.controls);
+    hearOffers(view, message.offers);
     hearScene(view, message.scene);
   }
+  else if (message.kind === "offers") hearOffers(view, message.offers);
   else if (message.kind === "recording") hearRecording(view, message.recording);
   else if (message.kind === "stale") hearStale(view, message);
   else if (message.kind === "ended") redrawNow(view);
@@ -47,6 +49,12 @@ function hearScene(view, scene) {
 // What the kernel lets be done from here, besides pausing and stopping.
 function hearControls(view, calls) {
   view.controls = new Set(Array.isArray(calls) ? calls : []);
+  redrawNow(view);
+}
+
+// The nodes whose functions were defined again in the kernel, and wait to be swapped in.
+function hearOffers(view, nodes) {
+  view.offers = new Set(Array.isArray(nodes) ? nodes : []);
   redrawNow(view);
 }
 

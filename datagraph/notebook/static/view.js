@@ -11,7 +11,7 @@ function newView(el, source) {
     ticks: [], mostTicks: mostTicks(scene), live: null, past: null, shown: null,
     camera: { x: 0, y: 0, k: 1, own: false, high: null }, detail: -1,
     chosen: null, roving: null, lens: null, hover: null, time: null,
-    controls: new Set(), menu: null, change: null, palette: null, dragging: false, letGo: null, endsTimer: 0,
+    controls: new Set(), offers: new Set(), menu: null, change: null, palette: null, dragging: false, letGo: null, endsTimer: 0,
     asked: 0, waiting: new Map(), stale: "", staleWhy: "", heard: performance.now(),
     awake: true, moving: null, reduced: matchMedia("(prefers-reduced-motion: reduce)"),
     frame: 0, drew: 0, cost: 0, stageWidth: 0, stageHeight: 0, sentenceHigh: 0,
