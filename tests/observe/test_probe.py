@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from datagraph.graph.wiring import by_port
 from datagraph.observe.probe import LOOKS, Observer
 from datagraph.observe.rates import rate, seconds_to_drained, seconds_to_full, shares
-from datagraph.streams.records import NodeRecord, Probe, ReaderRecord, RunRecord, StreamRecord
+from datagraph.streams.records import NodeRecord, Probe, ReaderRecord, RunRecord, Segment, StreamRecord
 from tests.observe.kit import node
 
 GRAPH = by_port([node("a", "x", "y", state="locals", shape="stream"), node("b", "y", "z")], capacity=100)
@@ -40,9 +40,9 @@ def probe(
     for name in ("in:x", "a", "b"):
         busy, starved, blocked = times.get(name, (0.0, 0.0, 0.0))
         report = {"busy": busy, "starved": starved, "blocked": blocked, "workers": 1, "waits": waits.get(name, "")}
-        nodes[name] = NodeRecord(
-            name, owner="w1", status=statuses.get(name, "running"), report={"w1": report}, **facts.get(name, {})
-        )
+        status, reads = statuses.get(name, "running"), {"a": (Segment("x", "x"),), "b": (Segment("y", "y"),)}
+        facts[name] = {"segments": reads.get(name, ()), **facts.get(name, {})}
+        nodes[name] = NodeRecord(name, owner="w1", status=status, report={"w1": report}, **facts[name])
     streams = {
         "x": StreamRecord(
             "x", x, sizes[0], first, "x" in ended, {("a", "x"): ReaderRecord(cursors[0], 0, 100, MIB, "hold")}
