@@ -6,6 +6,7 @@ import html
 import json
 from bisect import bisect_left
 from collections.abc import Sequence
+from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -16,6 +17,7 @@ from ..graph.edit import Connect, Disconnect, Edit, Swap, Tune
 from ..graph.model import Graph, Node
 from ..observe.probe import Observer
 from ..runtime.bridge import RuntimeThread
+from ..runtime.context import Context
 from ..streams.records import Probe
 from .beside import beside
 from .changing import Applied
@@ -60,8 +62,8 @@ class Shadow:
     """A candidate that runs beside a node, made by ``run.shadow(node, candidate)``.
 
     It reads what the node reads, from where that one is now, and writes streams of its own, named like the node's with
-    "_shadow" behind them (and a number, from the second one on). What fails in it fails nothing else, unless it is one
-    of its dependencies. It costs what it computes, and only when 100,000 values wait for it does it hold the flow back.
+    "_shadow" behind them (and a number, from the second one on). What fails in it fails nothing else. It costs what it
+    computes, and only when 100,000 values wait for it does it hold the flow back.
     """
 
     def __init__(self, thread: RuntimeThread, local: LocalRun, node: str, candidate: Processor) -> None:
@@ -157,12 +159,19 @@ class Shadow:
         own = {name: value for name, value in given.items() if name in copy.binding.settings}
         if own:
             edits.append(Tune.of(self.name, own))
+        await self._solve(copy)
         edges = Observer(local.graph).see(before).edges
         begins = {(self.name, edge.target_port): edges[edge.name].read for edge in local.graph.into(self.node)}
         applied = await local.changes.apply(edits, begins=begins)
         self._version = applied.version
         self._start = min(applied.began.values(), default=0)
         self._before = await self._side(before, local.graph, node)
+
+    async def _solve(self, copy: Processor) -> None:
+        """Have what the copy depends on made, and kept for the run: where that fails it fails here, and not the run."""
+        if copy.binding.dependencies:
+            context = Context(self._local.session.run, self.name)
+            await self._local.make(copy.node(), copy).prepare(AsyncExitStack(), context)
 
     async def _suffix(self) -> str:
         """What nothing in this run was called with yet: a node that was there has left values and errors behind."""

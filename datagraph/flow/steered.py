@@ -145,7 +145,8 @@ class Steered:
     def shadow(self, node: str, candidate: Processor) -> Shadow:
         """Run a candidate beside a node, on what it reads from now on, to compare the two and then `promote` it.
 
-        Raises GraphError where its inputs and outputs are not those of the node, RunError where the run has ended.
+        Raises GraphError where its inputs and outputs are not those of the node, RunError where the run has ended, and
+        what its dependencies raise.
         """
         return Shadow(self._thread, self._local, self._node(node), candidate)
 

@@ -13,6 +13,7 @@ import datagraph as dg
 from datagraph import IO, OPEN, Flow, GraphError, Processor, RunError
 from datagraph.flow.known import known
 from datagraph.flow.run import Run
+from datagraph.graph.edit import to_dict
 
 pytestmark = [pytest.mark.anyio, pytest.mark.usefixtures("in_memory")]
 
@@ -54,6 +55,26 @@ def test_a_bound_processor_is_known_by_its_name_until_nobody_holds_it() -> None:
     del first, second
     gc.collect()
     assert "scaled" not in known()
+
+
+def test_any_processor_of_this_process_can_be_named_in_an_edit(going: Run) -> None:
+    """A view names processors that the run does not have yet, and those that it has in their latest form."""
+
+    @dg.processor
+    def plus(scaled: int) -> int:
+        return scaled + 1
+
+    subject = going.subject
+    names = [each["name"] for each in subject.spawn(subject.known).result()]
+    assert "plus" in names
+    assert "scaled" not in names
+    latest = define(10)
+    edits = [to_dict(dg.Connect(plus)), to_dict(dg.Swap("scaled", latest))]
+    subject.spawn(subject.change, edits).result()
+    assert not going.offers
+    going["n"].send(3)
+    until(lambda: len(going["plus"]) == 1)
+    assert (going["scaled"].to_list(), going["plus"].to_list()) == ([2, 4, 30], [31])
 
 
 def test_a_processor_defined_again_is_offered_and_accepted(going: Run) -> None:

@@ -316,6 +316,30 @@ def test_what_cannot_stand_beside_the_node_is_refused(going: Run) -> None:
         going.shadow("words", candidate())
 
 
+def test_dependencies_of_a_candidate_are_made_before_it_joins_the_run(going: Run) -> None:
+    """A dependency that fails is raised where the shadow was asked for, and the run goes on without it."""
+    made = []
+
+    def model() -> int:
+        made.append(len(made))
+        if len(made) == 1:
+            raise OSError("no such model")
+        return 10
+
+    @dg.processor(name="words")
+    def modelled(text: str, factor: int = dg.Depends(model)) -> int:
+        return factor * len(text.split())
+
+    with pytest.raises(OSError, match="no such model"):
+        going.shadow("words", modelled)
+    assert going.status == "running"
+    assert "words_shadow" not in {node.name for node in going.graph}
+    shadow = going.shadow("words", modelled)
+    going["text"].send("a b")
+    until(lambda: 20 in shadow.compare()["candidate"].tolist())
+    assert len(made) == 2
+
+
 def test_it_shows_itself_in_a_cell(going: Run) -> None:
     """In a notebook a shadow is its summary and the first values that differ, escaped."""
 
