@@ -337,7 +337,8 @@ class Node:
 
     def redo(self) -> bool:
         """Leave the function at once; whoever follows does again what it has in hand. False where that cannot be."""
-        if not self.work.resumes or any(outlet.count or outlet.skip for outlet in self.outlets):
+        written = self.writer.is_parting or any(outlet.count or outlet.skip for outlet in self.outlets)
+        if not self.work.resumes or written:
             return False
         self.restart()
         return True

@@ -30,6 +30,7 @@ if TYPE_CHECKING:
 
 _PATIENCE = 0.5
 """Seconds that a node may take to come to a safe point, before what it has in hand is left to be done again."""
+_GLANCE = 0.05
 _PATIENCE_WITH_THE_DROPPED = 3.0
 _LONGEST = {False: 60.0, True: 2.0}
 """Seconds until a change that still waits for a node is given up; where something is paused, which may be why."""
@@ -153,9 +154,6 @@ class Change:
             for node in nodes:
                 await node.over.wait()
         for node in nodes:
-            if not node.over.is_set():
-                node.redo()
-        for node in nodes:
             await self._left(node)
             if node.status != "halted":
                 raise RunError(f"{node.name!r} has ended meanwhile ({node.status}): it cannot be changed any more")
@@ -165,6 +163,8 @@ class Change:
             written = [probe.streams.get(stream) for work in begun.values() for stream in work.outputs]
             self._lengths = {stream.name: stream.length for stream in written if stream is not None}
             for node in nodes:
+                if any(count for count, _ in probe.nodes[node.name].marks.values()):
+                    raise RunError(f"{node.name!r} was left between two safe points: nothing was changed; try again")
                 for segment, (position, _) in probe.nodes[node.name].reads.items():
                     self._positions[node.name, segment] = position
 
@@ -172,6 +172,9 @@ class Change:
         record = self._stage.record
         paused = record is not None and (record.paused or bool(record.paused_nodes))
         with anyio.move_on_after(_LONGEST[paused]):
+            while not node.over.is_set() and not node.redo():
+                with anyio.move_on_after(_GLANCE):
+                    await node.over.wait()
             await node.over.wait()
             return
         waits = node.clock.waits_for.partition(":")

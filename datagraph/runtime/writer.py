@@ -58,6 +58,7 @@ class Writer:
         self._delivery = delivery
         self._clock = clock
         self._resumes, self._has_inputs, self._shared = resumes, has_inputs, shared
+        self.is_parting = False  # a part of what comes before the next safe point may be stored, or not
         self.driven_at = 0.0
         self._mark: Mark | None = None
         self._upto: tuple[int | None, int] = (None, 0)
@@ -331,7 +332,9 @@ class Writer:
         commit.status = "done" if last and self._closes else None
         turn = self.session.signals.event(f"turn:{self.node}")
         rooms = [self.session.signals.event(f"room:{write.stream}") for write in writes]
+        self.is_parting = bool(writes) and not commit.safe
         answer = await self.session.commit(commit)
+        self.is_parting = False
         for outlet in self.outlets:
             if outlet.stream in answer.rooms:
                 outlet.see(answer.rooms[outlet.stream])
