@@ -108,6 +108,13 @@ class Tab:
         """Load a page."""
         self.go(self.page.goto(url, wait_until="domcontentloaded"))
 
+    def clear(self) -> None:
+        """Show nothing, and forget what was asked and complained about."""
+        self.open("about:blank")
+        self.go(self.page.mouse.move(0, 0))
+        self.asked.clear()
+        self.errors.clear()
+
     def close(self) -> None:
         """Close it, with everything that it remembers."""
         self.go(self._context.close())
@@ -219,8 +226,11 @@ class Notebook:
 
     def close(self) -> None:
         """Close it, and end its kernel."""
+        self.leave()
+        self._jupyter.wait_for_ends()
+
+    def leave(self) -> None:
+        """Close it, and have its kernel end meanwhile."""
         self.show()
         self.tab.js("() => { window.dgNotebook.dispose(); }")
-        for session in self._jupyter.ask("sessions"):
-            if session["path"] == self.path:
-                self._jupyter.ask(f"sessions/{session['id']}", "DELETE")
+        self._jupyter.end_kernels(self.path)

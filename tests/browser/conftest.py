@@ -83,14 +83,29 @@ def lab(jupyter: Jupyter, chromium: Chromium) -> Iterator[Tab]:
     tab.close()
 
 
+@pytest.fixture(scope="session")
+def plain_tab(chromium: Chromium) -> Iterator[Tab]:
+    """A tab without options, for one page after the other."""
+    from tests.browser.chromium import Tab
+
+    tab = Tab(chromium)
+    yield tab
+    tab.close()
+
+
 @pytest.fixture
-def other_tab(chromium: Chromium) -> Iterator[Callable[..., Tab]]:
+def other_tab(chromium: Chromium, plain_tab: Tab) -> Iterator[Callable[..., Tab]]:
     """Opens a tab of a browser that knows nothing of JupyterLab; its options are a context's of Playwright."""
     from tests.browser.chromium import Tab
 
     tabs: list[Tab] = []
+    plain: list[Tab] = []
 
     def opens(**options: Any) -> Tab:
+        if not options and not plain:
+            plain_tab.clear()
+            plain.append(plain_tab)
+            return plain_tab
         tabs.append(Tab(chromium, **options))
         return tabs[-1]
 
@@ -124,12 +139,14 @@ def opened(
     """Opens a notebook of the given cells. Nothing may be asked of another host, and nothing may go wrong in the page."""
     from tests.browser.chromium import Notebook
 
-    lab.errors.clear()
     open_ones: list[Notebook] = []
 
     def opens(*cells: str, **options: Any) -> Notebook:
         name = re.sub(r"\W+", "-", f"{request.node.name}-{len(open_ones)}")
         open_ones.append(Notebook(jupyter, lab, cells, name=name, **options))
+        if len(open_ones) == 1:  # what JupyterLab says about the kernels of the test before is its own
+            jupyter.wait_for_ends()
+            lab.errors.clear()
         return open_ones[-1]
 
     yield opens
@@ -137,8 +154,8 @@ def opened(
         picture = pictures / f"failed-{request.node.name}.png"
         lab.picture(picture)
         print(f"what it looked like: {picture}")
-    errors = list(lab.errors)  # what JupyterLab says about kernels that end is its own
+    errors = list(lab.errors)
     for notebook in open_ones:
-        notebook.close()
+        notebook.leave()
     assert lab.strangers() == []
     assert errors == []

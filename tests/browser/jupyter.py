@@ -9,6 +9,7 @@ import socket
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 import urllib.request
 import uuid
@@ -42,6 +43,7 @@ class Jupyter:
         # Found where an embedded server would be; never idle, so it needs no watchdog: it ends with this.
         self.store = Server(self.home / "store", aof=False)
         self._process: subprocess.Popen[bytes] | None = None
+        self._ends: list[threading.Thread] = []
 
     def environment(self, **more: str) -> dict[str, str]:
         """Of the server and its kernels."""
@@ -80,6 +82,7 @@ class Jupyter:
         return self
 
     def __exit__(self, *unused: object) -> None:
+        self.wait_for_ends()
         if self._process is not None:
             self._process.terminate()
             try:
@@ -111,6 +114,18 @@ class Jupyter:
         with urllib.request.urlopen(request, timeout=10) as answer:
             text = answer.read()
         return json.loads(text) if text else None
+
+    def end_kernels(self, path: str) -> None:
+        """End the kernels of a notebook; does not wait."""
+        for session in self.ask("sessions"):
+            if session["path"] == path:
+                self._ends.append(threading.Thread(target=self.ask, args=(f"sessions/{session['id']}", "DELETE")))
+                self._ends[-1].start()
+
+    def wait_for_ends(self) -> None:
+        """Wait until all of those have ended."""
+        while self._ends:
+            self._ends.pop().join()
 
     def write(self, name: str, cells: Iterable[str], kernel: str = "python3") -> None:
         """Write a notebook of these cells."""

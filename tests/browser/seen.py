@@ -31,6 +31,25 @@ THEME = """async (theme) => {
 }"""
 THEMED = """(light) => document.body.getAttribute("data-jp-theme-light") === light
     && !document.getElementById("jupyterlab-splash")"""
+PLACES = """() => [...document.querySelectorAll(".dgv-node, .dgv-plate, .dgv-stage, .dgv-time, .dgv-legend")].map((part) => {
+    const { x, y, width, height } = part.getBoundingClientRect();
+    return [x, y, width, height].map((side) => Math.round(side * 10) / 10);
+})"""
+COLLISIONS = """() => {
+    const found = [];
+    const box = (text) => text.getBoundingClientRect();
+    const over = (a, b) => a.left < b.right - 0.5 && b.left < a.right - 0.5 && a.top + 3 < b.bottom - 3 && b.top + 3 < a.bottom - 3;
+    for (const part of document.querySelectorAll(".dgv-node, .dgv-plate")) {
+        const card = box(part.querySelector(".card, .plate"));
+        const texts = [...part.querySelectorAll("text")].filter((text) => box(text).width > 0);
+        for (const text of texts) {
+            const at = box(text);
+            if (at.left < card.left || at.right > card.right || at.bottom > card.bottom) found.push(`${text.textContent} leaves its card`);
+            for (const other of texts) if (other !== text && over(at, box(other))) found.push(`${text.textContent} | ${other.textContent}`);
+        }
+    }
+    return [document.querySelectorAll(".dgv-node text").length > 4, found];
+}"""
 WRITTEN = """([scope, root, stream]) => {
     const view = document.querySelectorAll(`${scope} .dgv`)[root];
     for (const plate of view?.querySelectorAll(".dgv-plate") ?? []) {

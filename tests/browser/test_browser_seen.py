@@ -6,8 +6,6 @@ import re
 from collections.abc import Callable
 from pathlib import Path
 
-import pytest
-
 from tests.browser.chromium import Notebook, Tab
 from tests.browser.jupyter import Jupyter
 from tests.browser.seen import PROCESSORS, START, THEME, THEMED, View
@@ -39,14 +37,14 @@ def second(between):
 flow = dg.Flow(first, second, name="hostile")
 flow
 """
-CONTRAST = """() => {
+CONTRAST = """(root) => {
     const channels = (colour) => colour.match(/[0-9.]+/g).slice(0, 3).map((c) => {
         const v = Number(c) / 255;
         return v <= 0.03928 ? v / 12.92 : ((v + 0.055) / 1.055) ** 2.4;
     });
     const light = (colour) => { const [r, g, b] = channels(colour); return 0.2126 * r + 0.7152 * g + 0.0722 * b; };
     const ratio = (a, b) => { const [x, y] = [light(a), light(b)].sort((p, q) => q - p); return (x + 0.05) / (y + 0.05); };
-    return [...document.querySelectorAll(".dgv-card:not(.dgv-culprit)")].map((card) =>
+    return [...root.querySelectorAll(".dgv-card:not(.dgv-culprit)")].map((card) =>
         ratio(getComputedStyle(card.querySelector(".dgv-name")).fill, getComputedStyle(card.querySelector(".card")).fill));
 }"""
 FLOWS = """
@@ -100,30 +98,32 @@ def test_a_click_on_a_node_shows_its_source_and_what_went_wrong(opened: Opens) -
     notebook.tab.until("() => document.querySelector('.dgv-lens').hidden")
 
 
-@pytest.mark.parametrize(
-    "size, code", [("five", "chain(5, 2)"), ("thirty", "tree(30, 4)"), ("two_hundred", "tree(200, 5)")]
-)
-def test_both_themes_can_be_read(opened: Opens, pictures: Path, size: str, code: str) -> None:
-    """Light and dark: the picture takes the theme's colours, names stand out from their cards, and both are kept."""
-    notebook = opened(FLOWS, f"run = dg.Flow(*{code}, name={size!r}).start({{'given': itertools.count()}})\nrun.view()")
-    notebook.run(0, 1)
-    view = View.under(notebook, 1)
-    view.until_says(".dgv-sentence", "is the bottleneck")
-    cards = {}
+def test_both_themes_can_be_read(opened: Opens, pictures: Path) -> None:
+    """Light and dark, small and large: the picture takes the theme's colours, names stand out from their cards."""
+    sizes = {"five": "chain(5, 2)", "thirty": "tree(30, 4)", "two_hundred": "tree(200, 5)"}
+    start = "run = dg.Flow(*{1}, name={0!r}).start({{'given': itertools.count()}})\nrun.view()"
+    notebook = opened(FLOWS, *(start.format(*each) for each in sizes.items()))
+    notebook.run(0, 1, 2, 3)
+    views = {name: View.under(notebook, i) for i, name in enumerate(sizes, 1)}
+    for view in views.values():
+        notebook.tab.go(view.box.scroll_into_view_if_needed())
+        view.until_says(".dgv-sentence", "is the bottleneck")
+    cards = set()
     try:
         for theme in ("JupyterLab Dark", "JupyterLab Light"):
             notebook.tab.js(THEME, theme)
             light = "true" if theme.endswith("Light") else "false"
             notebook.tab.until(THEMED, light)
-            contrasts = notebook.tab.js(CONTRAST)
-            assert min(contrasts) > 4.5, f"{theme}: {contrasts}"
-            fill = "(light) => getComputedStyle(document.querySelector('.dgv-card .card')).fill"
-            cards[theme] = notebook.tab.js(fill)
             notebook.tab.go(notebook.page.mouse.move(0, 0))
-            notebook.tab.picture(pictures / f"{size}-{theme.split()[1].lower()}.png", view.box.first)
+            for name, view in views.items():
+                notebook.tab.picture(pictures / f"{name}-{theme.split()[1].lower()}.png", view.box.first)
+                contrasts = notebook.tab.go(view.box.evaluate(CONTRAST))
+                assert min(contrasts) > 4.5, f"{name}, {theme}: {contrasts}"
+                fill = "(root) => getComputedStyle(root.querySelector('.dgv-card .card')).fill"
+                cards.add(notebook.tab.go(view.box.evaluate(fill)))
     finally:
         notebook.tab.js(THEME, "JupyterLab Light")
-    assert len(set(cards.values())) == 2
+    assert len(cards) == 2
 
 
 def test_text_of_a_stranger_stays_text(opened: Opens, other_tab: Callable[..., Tab], jupyter: Jupyter) -> None:

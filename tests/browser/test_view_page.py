@@ -19,7 +19,7 @@ from datagraph.graph.model import Graph
 from datagraph.graph.wiring import by_port
 from datagraph.notebook.assets import css, esm
 from tests.browser.chromium import Tab
-from tests.browser.seen import View
+from tests.browser.seen import COLLISIONS, PLACES, View
 from tests.drawing.test_scene import BRANCHED, CHAIN
 from tests.drawing.test_svg import HOSTILE, worker
 
@@ -40,25 +40,6 @@ window.unmount = mount(document.getElementById("view"), {{
 }});
 </script>"""
 STARTED = 1_700_000_000.0
-PLACES = """() => [...document.querySelectorAll(".dgv-node, .dgv-plate, .dgv-stage, .dgv-time, .dgv-legend")].map((part) => {
-    const { x, y, width, height } = part.getBoundingClientRect();
-    return [x, y, width, height].map((side) => Math.round(side * 10) / 10);
-})"""
-COLLISIONS = """() => {
-    const found = [];
-    const box = (text) => text.getBoundingClientRect();
-    const over = (a, b) => a.left < b.right - 0.5 && b.left < a.right - 0.5 && a.top + 3 < b.bottom - 3 && b.top + 3 < a.bottom - 3;
-    for (const part of document.querySelectorAll(".dgv-node, .dgv-plate")) {
-        const card = box(part.querySelector(".card, .plate"));
-        const texts = [...part.querySelectorAll("text")].filter((text) => box(text).width > 0);
-        for (const text of texts) {
-            const at = box(text);
-            if (at.left < card.left || at.right > card.right || at.bottom > card.bottom) found.push(`${text.textContent} leaves its card`);
-            for (const other of texts) if (other !== text && over(at, box(other))) found.push(`${text.textContent} | ${other.textContent}`);
-        }
-    }
-    return [document.querySelectorAll(".dgv-node text").length > 4, found];
-}"""
 
 
 def tick(graph: Graph, elapsed: float, **more: Any) -> dict[str, Any]:
