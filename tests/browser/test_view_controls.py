@@ -236,3 +236,17 @@ def test_an_input_is_read_again_from_a_position(shows: Shows) -> None:
     hand.press("Read from there")
     hand.says("count reads on from 250")
     assert {"node": "count", "port": "words", "position": 250}.items() <= hand.sent("seek")[-1].items()
+
+
+def test_the_card_beside_the_pointer_hides_neither_its_part_nor_itself(shows: Shows) -> None:
+    """All of it is in the window, also where the picture is low; it goes when the page is scrolled."""
+    hand = shows()
+    hand.tab.go(hand.part("count (").hover())
+    card = hand.tab.see(hand.box.locator(".dgv-hover"))
+    box, part = (hand.tab.go(one.bounding_box()) for one in (card, hand.part("count (")))
+    assert box is not None
+    assert part is not None
+    assert box["y"] >= part["y"] + part["height"] or box["y"] + box["height"] <= part["y"]
+    assert box["y"] + box["height"] <= hand.tab.js("() => innerHeight")
+    hand.tab.js("() => document.dispatchEvent(new Event('scroll'))")
+    assert hand.tab.go(card.is_hidden())

@@ -6,8 +6,8 @@ function makeHover(view) {
   const line = makeChart("lag, last minute", [["k-work", ""]], { show: number });
   const shares = makeChart("last minute", [["work", "busy"], ["starved", "starved"], ["blocked", "blocked"]], { stacked: true, top: 1 });
   const words = html("div", { class: "dgv-hover-words" });
-  const card = html("div", { class: "dgv-hover", hidden: true, "aria-hidden": "true" }, words, line.figure, shares.figure);
-  view.hover = { card, words, line, shares, part: null, timer: 0 };
+  const card = html("div", { class: "dgv-hover", hidden: true, "aria-hidden": "true", popover: "manual" }, words, line.figure, shares.figure);
+  view.hover = { card, words, line, shares, part: null, timer: 0, away: () => hideCard(view) };
   const { svg: picture, stage } = view.dom;
   stage.append(card);
   picture.addEventListener("pointerover", (event) => hoverOver(view, partOf(view, event.target)));
@@ -36,20 +36,14 @@ function showHover(view, part) {
   put(shares.figure, "hidden", part.kind !== "node");
   put(card, "hidden", false);
   drawHover(view, view.shown);
+  raise(card, true);
   const box = part.group.getBoundingClientRect();
-  const stage = view.dom.stage.getBoundingClientRect();
-  const [x, y] = besideOf({ left: box.left - stage.left, top: box.top - stage.top, width: box.width, height: box.height }, card.offsetWidth, card.offsetHeight, stage);
-  card.style.transform = `translate(${Math.round(x)}px,${Math.round(y)}px)`;
-}
-
-// Where a card of that size hides neither its part nor itself: below, above, else at its side.
-function besideOf({ left, top, width, height }, wide, high, stage) {
-  const x = Math.min(Math.max(4, left + width / 2 - wide / 2), stage.width - wide - 4);
-  const [below, above] = [top + height + 6, top - high - 6];
-  if (below + high <= stage.height) return [x, below];
-  if (above > 0) return [x, above];
-  const right = left + width + 6;
-  return [right + wide <= stage.width ? right : Math.max(4, left - wide - 6), Math.max(4, Math.min(top, stage.height - high - 4))];
+  const origin = card.showPopover ? { left: 0, top: 0 } : view.dom.root.getBoundingClientRect();
+  const x = Math.max(8, Math.min(box.left + box.width / 2 - card.offsetWidth / 2, innerWidth - card.offsetWidth - 8));
+  const above = box.top - card.offsetHeight - 6;
+  const y = box.bottom + 6 + card.offsetHeight > innerHeight && above > 0 ? above : box.bottom + 6;
+  card.style.transform = `translate(${Math.round(x - origin.left)}px,${Math.round(y - origin.top)}px)`;
+  document.addEventListener("scroll", view.hover.away, true);
 }
 
 function drawHover(view, tick) {
@@ -69,6 +63,8 @@ function drawHover(view, tick) {
 
 function hideCard(view) {
   clearTimeout(view.hover.timer);
+  document.removeEventListener("scroll", view.hover.away, true);
+  raise(view.hover.card, false);
   put(view.hover.card, "hidden", true);
 }
 

@@ -62,7 +62,8 @@ function close(view, ends) {
   clearTimeout(-view.frame);
   for (const end of ends) end?.();
   for (const waiting of view.waiting.values()) clearTimeout(waiting.timer);
-  for (const timer of [view.hover.timer, view.endsTimer, view.change.timer]) clearTimeout(timer);
+  hideCard(view);
+  for (const timer of [view.endsTimer, view.change.timer]) clearTimeout(timer);
   closeMenu(view, false);
   view.letGo?.();
   view.dom.root.remove();
