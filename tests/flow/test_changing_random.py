@@ -11,6 +11,7 @@ import datagraph as dg
 from datagraph import Flow, Supervisor
 from datagraph.flow.changing import Applied
 from datagraph.flow.run import Run
+from datagraph.runtime import rewire
 from tests.flow.changes import KINDS, Endless, Model, passing
 
 
@@ -129,6 +130,17 @@ def shaken(seed: int, edits: int) -> None:
 def test_random_changes_leave_every_stream_as_the_model_has_it(supervisor: Supervisor) -> None:
     """250 changes at random in each loop and each store, a thousand in one run of this test: every edge is exact."""
     shaken(random.randrange(10**6), 250)
+
+
+def test_changes_that_wait_for_no_safe_point_lose_and_double_nothing(
+    valkey_url: str, anyio_backend: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What a node has in hand when it is left at once is done again by who follows, and what it has stored is not."""
+    monkeypatch.setattr(rewire, "_PATIENCE", 0.0)
+    monkeypatch.setattr(rewire, "_GLANCE", 0.001)
+    supervisor = Supervisor.attach(valkey_url, backend=anyio_backend)
+    shaken(random.randrange(10**6), 120)
+    supervisor.detach()
 
 
 @pytest.mark.faults
