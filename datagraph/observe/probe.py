@@ -100,18 +100,20 @@ def _look(graph: Graph, probe: Probe) -> _Look:
     return _Look(
         at=probe.run.ended or probe.now,
         edges=edges,
-        nodes={node.name: _moved(graph, node, edges) for node in graph},
+        nodes={node.name: _moved(graph, node, edges, probe) for node in graph},
         times={name: {w: _times(facts) for w, facts in record.report.items()} for name, record in probe.nodes.items()},
     )
 
 
 def _counts(edge: Edge, probe: Probe) -> tuple[int, int]:
-    """Values written to an edge and read from it; what an output shows counts as read."""
+    """Values written to an edge since it was joined, and read from it; what an output shows counts as read."""
     stream = probe.streams.get(edge.stream)
     if stream is None:
         return 0, 0
     reader = _reader(edge, stream)
-    return stream.length, stream.length if reader is None else min(reader.cursor, stream.length)
+    if reader is None:
+        return stream.length, stream.length
+    return stream.length - reader.began, min(reader.cursor, stream.length) - reader.began
 
 
 def _reader(edge: Edge, stream: StreamRecord) -> ReaderRecord | None:
@@ -126,11 +128,26 @@ def _reader(edge: Edge, stream: StreamRecord) -> ReaderRecord | None:
     return max(later, key=lambda one: one[0])[1] if later else plain
 
 
-def _moved(graph: Graph, node: Node, edges: Mapping[str, tuple[int, int]]) -> int:
-    """Values that a node has read; for a source, written."""
-    if node.inputs:
+def _moved(graph: Graph, node: Node, edges: Mapping[str, tuple[int, int]], probe: Probe) -> int:
+    """Values that a node has read, of all that it was ever joined to; for a source, written."""
+    if not node.inputs:
+        return sum(_written(graph, node, probe).values())
+    record = probe.nodes.get(node.name)
+    if record is None or not record.segments:
         return sum(edges[edge.name][1] for edge in graph.into(node.name))
-    return sum({edge.stream: edges[edge.name][0] for edge in graph.out_of(node.name)}.values())
+    read = record.counters.get("before", 0)
+    for segment in record.segments:
+        stream = probe.streams.get(segment.stream)
+        reader = stream.readers.get((node.name, segment.port)) if stream is not None else None
+        if reader is not None and not segment.stream.startswith("~"):
+            read += reader.cursor - reader.began
+    return read
+
+
+def _written(graph: Graph, node: Node, probe: Probe) -> dict[str, int]:
+    """The length of each stream that a node writes."""
+    streams = {edge.stream: probe.streams.get(edge.stream) for edge in graph.out_of(node.name)}
+    return {name: 0 if stream is None else stream.length for name, stream in streams.items()}
 
 
 def _times(facts: Mapping[str, Any]) -> tuple[float, ...]:
@@ -159,7 +176,7 @@ def _spent(now: Times, before: Times) -> tuple[float, ...]:
 def _node(graph: Graph, node: Node, probe: Probe, look: _Look, before: _Look) -> NodeState:
     record = probe.nodes.get(node.name)
     moved, seconds = look.nodes[node.name], look.at - before.at
-    written = {e.stream: look.edges[e.name][0] for e in graph.out_of(node.name)}
+    written = _written(graph, node, probe)
     counted: dict[str, Any] = {
         "name": node.name,
         "read": moved if node.inputs else 0,

@@ -52,6 +52,7 @@ class Draft:
         self.joins: list[int] = []
         self.touched: dict[str, None] = {}  # streams, in order
         self.beginning: set[str] = set()
+        self.before: dict[str, int] = {}  # values read by what is struck
 
     def _readers(self, stream: str) -> dict[tuple[str, str], Reader]:
         if stream not in self.readers:
@@ -132,6 +133,7 @@ class Draft:
         stream, reader = self._find(node, segment)
         if reader.hold != "free" or any(claimed.port == segment for claimed in self.run.nodes[node].ranges):
             raise self._refuse(f"port {segment} of node {node} has more of stream {stream.name} to read")
+        self.before[node] = self.before.get(node, 0) + reader.cursor - reader.began
         del self._readers(stream.name)[node, segment]
         self._inputs(node).remove((segment, stream.name))
         self.touched[stream.name] = None
@@ -230,6 +232,9 @@ class Draft:
         for name, segment in change.struck:
             run.nodes[name].cursors.pop(segment, None)
             run.nodes[name].claimed.pop(segment, None)
+        for name, read in self.before.items():
+            counters = run.nodes[name].counters
+            counters["before"] = counters.get("before", 0) + read
         for name, spec in self.nodes.items():
             self._settle_node(run.nodes[name], spec)
         run.spec = RunSpec(run.spec.id, run.spec.name, change.spec.graph, change.spec.nodes, change.spec.streams,

@@ -180,7 +180,7 @@ class Stream:
     def record(self) -> StreamRecord:
         """What a probe shows."""
         readers = {
-            key: ReaderRecord(r.cursor, r.size, r.capacity, r.capacity_bytes, r.hold, r.until)
+            key: ReaderRecord(r.cursor, r.size, r.capacity, r.capacity_bytes, r.hold, r.until, r.began)
             for key, r in self.readers.items()
         }
         blocked = tuple(dict.fromkeys(self.blocked.values()))

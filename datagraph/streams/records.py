@@ -257,7 +257,7 @@ class RunRecord:
 
 
 class ReaderRecord(NamedTuple):
-    """One consumer as the store has it: position, bytes of frames wholly read, limits, hold, and where it stops."""
+    """One consumer as the store has it: position, bytes of frames wholly read, limits, hold, where it stops, began."""
 
     cursor: int
     size: int
@@ -265,6 +265,7 @@ class ReaderRecord(NamedTuple):
     capacity_bytes: int
     hold: Hold
     until: int | None = None
+    began: int = 0
 
 
 @dataclass(slots=True)

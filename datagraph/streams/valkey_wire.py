@@ -288,7 +288,7 @@ def stream_record(name: str, fields: Mapping[bytes, bytes]) -> StreamRecord:
         first=int(fields[b"first"]),
         ended=fields[b"ended"] == b"1",
         readers={
-            (node, port): ReaderRecord(cursor, size, capacity, capacity_bytes, HOLDS[hold], stop_of(more))
+            (node, port): ReaderRecord(cursor, size, capacity, capacity_bytes, HOLDS[hold], stop_of(more), *more[1:])
             for node, port, cursor, size, capacity, capacity_bytes, hold, _, *more in unpack(fields[b"r"])
         },
         blocked=tuple(unpack(fields[b"blocked"])) if fields.get(b"blocked") else (),

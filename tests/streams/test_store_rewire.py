@@ -50,7 +50,7 @@ async def test_a_node_is_put_into_an_edge_at_one_position(any_store: Store, run_
         assert await contents(session, "y") == [1, 2, 3, 14, 15]
         probe = await session.probe()
         assert probe.nodes["a"].segments == record.segments
-        assert probe.streams["x"].readers["a", "p"][4:] == ("free", 3)
+        assert probe.streams["x"].readers["a", "p"][4:] == ("free", 3, 0)
         assert probe.streams["w"].readers["a", "p#1"][:5] == (2, 2, 5, 64 * 2**20, "hold")
         assert (probe.run.wiring, probe.run.graph, probe.run.nodes[-1]) == (1, {"version": 2}, CLEAN)
         assert await finish(session, "in:x", "clean", "a") == "running"
@@ -73,7 +73,7 @@ async def test_a_segment_that_was_cut_holds_no_writer_back_and_keeps_what_it_has
         with anyio.fail_after(5):
             await woken.wait()
         assert (await feeder.write("x", *[[0] * 100] * 30)).ok
-        assert (await session.probe()).streams["x"].readers["a", "p"][4:] == ("open", 2)
+        assert (await session.probe()).streams["x"].readers["a", "p"][4:] == ("open", 2, 0)
         await session.hold("a", "p", "hold")
         assert (await feeder.write("x", [0] * 100)).ok
         assert (await session.probe()).streams["x"].first == 0
@@ -128,8 +128,8 @@ async def test_a_join_begins_where_it_says(any_store: Store, run_id: str) -> Non
         readers = (await session.probe()).streams["x"].readers
         assert readers["n", "i"][0] == 2
         assert 0 <= readers["n", "i"].size <= 4
-        assert readers["n", "i"][2:] == (7, 70, "open", None)
-        assert tuple(readers["n", "j"]) == (8, 8, 1000, 64 * 2**20, "hold", None)
+        assert readers["n", "i"][2:] == (7, 70, "open", None, 2)
+        assert tuple(readers["n", "j"]) == (8, 8, 1000, 64 * 2**20, "hold", None, 8)
         record = await session.claim("n")
         assert [record.cursors[port][0] for port in ("i", "j")] == [2, 8] == [record.reads[p][0] for p in ("i", "j")]
 
@@ -161,7 +161,7 @@ async def test_a_segment_that_is_read_up_to_its_cut_is_free_at_once_and_can_be_s
         )
         await session.rewire(change)
         probe = await session.probe()
-        assert tuple(probe.streams["x"].readers["a", "p"]) == (2, 2, 1000, 64 * 2**20, "hold", None)
+        assert tuple(probe.streams["x"].readers["a", "p"]) == (2, 2, 1000, 64 * 2**20, "hold", None, 2)
         moved = reading(spec, "a", ("p#1", "y"))
         await session.rewire(Rewire(1, moved, [Cut("a", "p", NOW)], [Join("a", "p#1", "y", NOW)], struck=[("a", "p")]))
         record = await session.claim("a")

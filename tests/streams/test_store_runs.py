@@ -177,7 +177,7 @@ async def test_a_probe_shows_the_whole_run(any_store: Store, run_id: str) -> Non
         probe = await session.probe()
         x, reader = probe.streams["x"], probe.streams["x"].readers["a", "p"]
         assert (x.name, x.length, x.size, x.first, x.ended, x.blocked) == ("x", 3, 300, 0, False, ("w1",))
-        assert tuple(reader) == (0, 0, 3, 500, "hold", None)
+        assert tuple(reader) == (0, 0, 3, 500, "hold", None, 0)
         assert probe.streams["z"].ended
         assert (probe.nodes["in:x"].owner, probe.nodes["in:x"].epoch) == ("w1", 1)
         assert (probe.nodes["a"].owner, probe.nodes["a"].status) == ("", "waiting")

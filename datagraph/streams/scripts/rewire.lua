@@ -149,6 +149,7 @@ for _, pair in ipairs(struck) do
     if other == r then table.remove(s.readers, j) end
   end
   table.remove(record.inputs, place)
+  record.before = (record.before or 0) + r[CURSOR] - (r[FROM] or 0)
   for _, field in ipairs({'c:', 'claimed:'}) do record.drops[#record.drops + 1] = field .. segment end
   touch(s, node)
 end
@@ -286,6 +287,8 @@ end
 for _, pair in ipairs(struck) do
   local record_key, record = key('n', pair[1]), records[pair[1]]
   call('HDEL', record_key, unpack(record.drops))
+  if record.before then call('HINCRBY', record_key, '+before', format('%d', record.before)) end
+  record.before = nil
   call('HSET', record_key, 'in', cmsgpack.pack(record.inputs))
 end
 for i, join in ipairs(joins) do
