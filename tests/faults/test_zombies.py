@@ -42,7 +42,7 @@ def test_a_zombie_that_wakes_up_is_fenced(valkey_url: str, shape: str, count: in
 
 def test_a_second_executor_takes_over_and_the_first_is_fenced(valkey_url: str) -> None:
     """With force, while the first is alive and at work."""
-    haunted(valkey_url, "wide", 500, 2, 24, asleep=False)
+    haunted(valkey_url, "wide", 1200, 2, 24, asleep=False)
 
 
 @pytest.mark.faults
