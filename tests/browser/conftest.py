@@ -26,10 +26,14 @@ NEEDED = ("anywidget", "jupyterlab", "nbformat", "notebook", "playwright", "psut
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """All of them need a browser."""
-    for item in items:
-        if Path(__file__).parent in item.path.parents:
-            item.add_marker("browser")
+    """All of them need a browser, and come last: it draws pages as long as it is open, also under other tests."""
+
+    def is_here(item: pytest.Item) -> bool:
+        return Path(__file__).parent in item.path.parents
+
+    for item in filter(is_here, items):
+        item.add_marker("browser")
+    items.sort(key=is_here)
 
 
 @pytest.hookimpl(wrapper=True)

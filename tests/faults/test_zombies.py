@@ -17,7 +17,8 @@ def haunted(url: str, shape: str, count: int, zombies: int, seed: int, *, asleep
     with workers(url, shape, f"zombie-{shape}-{seed}-{asleep}", count, backend=backend) as team:
         worker = team.start(fresh=True)
         fenced = []
-        for at in moments(seed, team.total(), zombies):
+        soon = 1 if asleep else 2  # who is awake goes on while the other one starts, and must not be done by then
+        for at in moments(seed, team.total() // soon, zombies):
             if not team.wait_for(at, worker):
                 break
             if asleep:
