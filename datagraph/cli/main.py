@@ -104,7 +104,6 @@ def runs(context: typer.Context) -> None:
     from rich.text import Text
 
     from ..drawing.style import seconds
-    from ..graph.model import Graph
     from ..graph.text import clean
     from .terminal import console, plain_table, status_text
 
@@ -121,7 +120,7 @@ def runs(context: typer.Context) -> None:
             status_text(record.status, paused=record.status == "running" and record.paused),
             seconds(max(0.0, now - record.created)),
             seconds(max(0.0, record.ended - record.created)) if record.ended else "",
-            str(len(Graph.from_dict(record.graph).processors())),
+            str(sum(node["kind"] == "processor" for node in record.graph.get("nodes", ()))),
         )
     console().print(table)
 

@@ -59,7 +59,7 @@ async def test_a_shared_node_is_cut_where_it_is_claimed(any_store: Store, run_id
         assert (await a2.commit(writes=[output(2, 3)], claim=second.id, upto=4)).ok
         with anyio.fail_after(5):
             await turn.wait()
-        assert (await one.probe()).streams["x"].readers["a", "p"][4:] == ("free", 4)
+        assert (await one.probe()).streams["x"].readers["a", "p"][4:] == ("free", 4, 0)
         assert (await a2.commit(writes=[output(14)], claim=third.id, upto=1)).ok
         last = await take(one, 9)
         assert (await a1.commit(writes=[output(15)], claim=last.id, upto=2)).ok
