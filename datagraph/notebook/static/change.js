@@ -81,9 +81,11 @@ function sayList(list, texts) {
   put(list, "hidden", !texts.length);
 }
 
-// Asks what the edits would do; an answer to an older question is passed over.
+// Asks what the edits would do; an answer to an older question is passed over. What is being done is not asked about:
+// the graph that it makes may come before the word that it was made.
 function plan(view) {
   const { change } = view;
+  if (change.doing) return;
   const turn = ++change.turn;
   const edits = allEdits(change);
   change.code = "";
@@ -118,10 +120,12 @@ function apply(view) {
   const { change } = view;
   const turn = ++change.turn;
   disable(change, change.apply);
+  clearTimeout(change.timer);
+  change.doing = true;
   ask(view, { kind: "change", edits: allEdits(change) }).then(
     ({ lines = [], ms = 0, code = "" }) => { if (turn === change.turn) done(view, `Applied in ${milliseconds(ms)}.`, lines, code, true); },
     (error) => { if (turn === change.turn) sayChange(view, "Nothing was changed:", [], [error.message], true); },
-  );
+  ).finally(() => { change.doing = false; });
 }
 
 // A button that cannot be pressed now does not keep the focus: the panel does.
