@@ -120,13 +120,15 @@ def test_a_node_is_tuned_paused_stepped_and_given_its_dead_letters_again(opened:
     view.right_click("picky (")
     view.menu("Pause")
     notebook.tab.see(view.part("picky (").filter(has_text="paused"))
-    before = view.written("picked")
+    written = "run.snapshot().nodes['picky'].written"
+    notebook.ask_until(f"(lambda before: time.sleep(0.3) or {written} == before)({written})")  # four were in hand
+    before = int(notebook.ask(written))
     for _ in range(3):
         view.right_click("picky (")
         view.menu("Step 1 value")
         view.says("1 value more through picky")
     view.until_written("picked", before + 3)
-    assert notebook.ask("run.snapshot().nodes['picky'].written") == str(before + 3)
+    assert notebook.ask(written) == str(before + 3)
     view.right_click("picky (")
     shot(notebook, view, pictures / "control-menu", menu="picky (")
     view.menu("Resume")
