@@ -196,7 +196,11 @@ class ForeignFileError(RunError):
 
 
 class WorkerLostError(RunError):
-    """A worker process died; `batch` is the number of the batch that it had in hand, None where it had none."""
+    """A worker process died; `batch` is the number of the batch that it had in hand, None where it had none, `partial`
+    what there is of the others.
+    """
+
+    partial: Any = None
 
     def __init__(self, message: str, *, batch: int | None = None) -> None:
         super().__init__(message)

@@ -97,6 +97,6 @@ def _takes(kind: Any, empty: Any) -> bool:
     """Whether a container class of the user's is made of its content, as its base is."""
     try:
         kind(empty)
-    except Exception:
+    except Exception:  # it is the user's, and may raise anything
         return False
     return True

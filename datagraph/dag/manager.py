@@ -6,15 +6,14 @@ import os
 from collections.abc import Awaitable, Callable, Coroutine, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from functools import partial
-from typing import TYPE_CHECKING, Any, Generic, TypeVar, overload
+from typing import Any, Generic, TypeVar, overload
 
 from ..events.bus import Bus, Observer
 from ..exceptions import GraphError, RunCancelledError, RunFailedError
 from ..graph.check import check_name
 from ..graph.model import Graph
 from ..graph.text import to_text
-from ..observe import upstairs
-from ..observe.following import Follower, Following
+from ..observe.following import Follower, Runnable
 from ..runtime.annotations import EMPTY
 from ..runtime.bridge import Backend, current_backend
 from ..runtime.home import Post, home, poster
@@ -28,15 +27,12 @@ from .node import TaskNode
 from .result import ExecutionResult
 from .run import DagRun
 
-if TYPE_CHECKING:
-    import graphviz
-
 P = TypeVar("P")
 R = TypeVar("R")
 V = TypeVar("V")
 
 
-class TaskManager(Generic[P]):
+class TaskManager(Runnable, Generic[P]):
     """A dag whose runs take a parameter of type `P`. A node starts the moment that its inputs exist.
 
     Args:
@@ -70,7 +66,7 @@ class TaskManager(Generic[P]):
         self._values: list[Any] = []
         self._graph: Graph | None = None
         self._bus = Bus()
-        self._following = Following()
+        super().__init__()
         self._watched = False
 
     def __repr__(self) -> str:
@@ -281,24 +277,18 @@ class TaskManager(Generic[P]):
             self._graph = picture.graph(self._nodes, picture.named(self._nodes), self.name)
         return self._graph
 
-    def draw(self) -> graphviz.Digraph:
-        """The dag as a `graphviz.Digraph`."""
-        from ..drawing.dot import digraph
-
-        return digraph(self.graph)
-
     def view(self) -> Any:
         """The dag in a notebook, live with its newest run, and with each that begins while it is shown.
 
         Raises MissingExtraError where anywidget is not installed.
         """
         self._watched = True
-        return upstairs.view(self)
+        return super().view()
 
     def follow(self, follower: Follower) -> None:
         """Have a bound method called with the newest run, if there is one, and with each that begins."""
         self._watched = True
-        self._following.follow(follower)
+        super().follow(follower)
 
     def subscribe(self, observer: Observer) -> Callable[[], None]:
         """Call `observer` with every event of every run that begins from now on; returns a function that ends that."""

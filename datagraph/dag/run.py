@@ -15,7 +15,7 @@ from ..observe.bottleneck import Bottleneck
 from ..observe.handle import Handle, Home, Watched
 from ..observe.recording import Recording
 from ..observe.watch import EdgeLook, NodeLook
-from ..runtime.bridge import wait_for
+from ..runtime.bridge import shielded, wait_for
 from ..runtime.home import Post
 from ..runtime.moments import Moments
 from ..runtime.once import Once, Outcome
@@ -69,18 +69,7 @@ class DagRun(Handle, Generic[P]):
     def _outcome(self) -> Future[ExecutionResult[P]]:
         if self._future is None:
             raise DatagraphError("this run was invoked, so that whoever awaits `invoke` waits for it")
-        shared: Future[ExecutionResult[P]] = Future()  # whoever gives up waiting does not end the run
-
-        def tell(done: Future[ExecutionResult[P]]) -> None:
-            if shared.set_running_or_notify_cancel():
-                error = done.exception()
-                if error is not None:
-                    shared.set_exception(error)
-                else:
-                    shared.set_result(done.result())
-
-        self._future.add_done_callback(tell)
-        return shared
+        return shielded(self._future)
 
     # -- control --------------------------------------------------------------------------------------------------
 

@@ -7,7 +7,7 @@ import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 import anyio
 
@@ -129,7 +129,7 @@ class Changes:
         if flow is not None:
             found = becoming(self._local.graph, flow, fits=fits, capacity=self._capacity)
         else:
-            edits = edits_of(what)  # type: ignore[arg-type]
+            edits = edits_of(cast("What", what))
             found = changed(self._local.graph, edits, fits=fits, capacity=self._capacity)
         return self._checked(found, self._functions(found, what))
 

@@ -16,19 +16,16 @@ from ..graph.check import check_name, problems, raise_all, suggest
 from ..graph.model import INPUT_PREFIX, Graph
 from ..graph.text import to_text
 from ..graph.wiring import CAPACITY, by_port, hints
-from ..observe import upstairs
+from ..observe.following import Runnable
 from ..runtime.inject import Overrides
 from ..runtime.types import compatible, type_text
 from .compile import KEEP, KEEP_RESULTS
-from .following import Follower, follow
 from .inputs import Inputs, normalise
 from .options import IfRunning
 from .processor import Processor
 from .supervisor import Supervisor
 
 if TYPE_CHECKING:
-    import graphviz
-
     from .run import Run
 
 
@@ -44,7 +41,7 @@ class Topology:
     __repr__ = __str__
 
 
-class Flow:
+class Flow(Runnable):
     """Processors, joined where one reads a stream that another writes.
 
     Args:
@@ -70,6 +67,7 @@ class Flow:
         keep: int | Literal["all"] = KEEP,
         keep_results: int | Literal["all"] = KEEP_RESULTS,
     ) -> None:
+        super().__init__()
         for item in processors:
             if not isinstance(item, Processor):
                 raise TypeError(_not_a_processor(item))
@@ -148,23 +146,6 @@ class Flow:
         return found
 
     # -- pictures -------------------------------------------------------------------------------------------------
-
-    def draw(self) -> graphviz.Digraph:
-        """The flow as a `graphviz.Digraph`."""
-        from ..drawing.dot import digraph
-
-        return digraph(self.graph)
-
-    def view(self) -> Any:
-        """The flow as it will be, live in a notebook as soon as a run of it starts; of several runs the newest.
-
-        Raises MissingExtraError where anywidget is not installed.
-        """
-        return upstairs.view(self)
-
-    def follow(self, follower: Follower) -> None:
-        """Have a bound method called with the newest run of this flow, if there is one, and with each that starts."""
-        follow(self, follower)
 
     def _repr_mimebundle_(self, include: Any = None, exclude: Any = None) -> dict[str, str]:
         from ..drawing.svg import svg

@@ -19,7 +19,7 @@ from ..graph.edit import edits_of
 from ..graph.model import INPUT_PREFIX, Graph, Node
 from ..graph.rewiring import changed
 from ..observe.probe import Observer
-from ..observe.watch import Watcher
+from ..observe.watch import Subject, Watcher
 from ..runtime.bridge import RuntimeThread
 from ..runtime.failure import Failure, from_report, report
 from ..runtime.feeder import Inbox, feeder, open_feeder
@@ -73,6 +73,7 @@ class LocalRun:
         self.lease = lease
         self._readers: dict[str, dict[int, int]] = {}
         self._following = anyio.Lock()
+        self.subject: Subject | None = None
         self.host: Callable[[LocalRun], Awaitable[LocalRun]] | None = None
         self.waiting = 0
         self.tell: Callable[[str], None] | None = None

@@ -117,9 +117,9 @@ async def _moments(local: LocalRun, stream: str, start: int, values: Sequence[An
 
 
 class Seen(NamedTuple):
-    """A count of values, and the first and the last moment at which there were so many."""
+    """So many values were written, and the first and the last moment at which there were so many."""
 
-    count: int  # type: ignore[assignment]  # the word is ours; nobody counts in a moment
+    written: int
     first: float
     last: float
 
@@ -130,9 +130,9 @@ def seen(ticks: Sequence[Tick], edges: Sequence[int]) -> list[Seen]:
     found = [Seen(0, began, began)]
     for tick in ticks:
         count, at = max((tick["e"][i][_WRITTEN] for i in edges), default=0), tick["at"]
-        if count > found[-1].count:
+        if count > found[-1].written:
             found.append(Seen(count, at, at))
-        elif count == found[-1].count:
+        elif count == found[-1].written:
             found[-1] = found[-1]._replace(last=at)
     return found
 
@@ -144,13 +144,13 @@ def came(found: Sequence[Seen], count: int) -> float:
     >>> [came(known, count) for count in (5, 10, 20, 40)]
     [1.5, 2.0, 6.0, 7.0]
     """
-    after = bisect_left(found, count, key=lambda one: one.count)
+    after = bisect_left(found, count, key=lambda one: one.written)
     if after >= len(found):
         return found[-1].last
     if after == 0:
         return found[0].first
     before, then = found[after - 1], found[after]
-    return before.last + (count - before.count) / (then.count - before.count) * (then.first - before.last)
+    return before.last + (count - before.written) / (then.written - before.written) * (then.first - before.last)
 
 
 async def _feed(sandbox: LocalRun, inbox: Inbox, values: Sequence[Any], due: Sequence[float]) -> None:

@@ -11,13 +11,12 @@ from ..runtime.inject import Overrides
 from ..runtime.values import OPEN
 from ..streams.records import RunRecord
 from .compile import run_id, specify
-from .following import began
 from .inputs import Inputs
 from .local import LocalRun
 from .options import IfRunning
 from .pumps import Pump
 from .run import Run
-from .subject import LONGEST_SOURCE
+from .subject import LONGEST_SOURCE, RunSubject
 
 if TYPE_CHECKING:
     from .flow import Flow
@@ -110,7 +109,8 @@ class Plan:
         if not self.attached:
             for pump in self.pumps:
                 pump.start(run)
-        began(self.flow, local)
+        local.subject = RunSubject(local)  # followers hold it weakly
+        self.flow._following.began(local.subject)
         return run
 
 

@@ -4,8 +4,14 @@ from __future__ import annotations
 
 import weakref
 from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
 
+from ..graph.model import Graph
+from . import upstairs
 from .watch import Subject
+
+if TYPE_CHECKING:
+    import graphviz
 
 Follower = Callable[[Subject], None]
 
@@ -32,3 +38,32 @@ class Following:
         for _, follower in living:
             if follower is not None:
                 follower(subject)
+
+
+class Runnable:
+    """What can be run, again and again, as a notebook sees it: its picture, and its newest run, live."""
+
+    def __init__(self) -> None:
+        self._following = Following()
+
+    @property
+    def graph(self) -> Graph:
+        """What is connected to what."""
+        raise NotImplementedError
+
+    def draw(self) -> graphviz.Digraph:
+        """Its graph as a `graphviz.Digraph`."""
+        from ..drawing.dot import digraph
+
+        return digraph(self.graph)
+
+    def view(self) -> Any:
+        """What it will be, live in a notebook as soon as a run of it starts; of several runs the newest.
+
+        Raises MissingExtraError where anywidget is not installed.
+        """
+        return upstairs.view(self)
+
+    def follow(self, follower: Follower) -> None:
+        """Have a bound method called with the newest run, if there is one, and with each that starts later."""
+        self._following.follow(follower)

@@ -12,47 +12,8 @@ from ..graph.model import OUTPUT_PREFIX
 if TYPE_CHECKING:
     import pandas as pd
 
-NODE_COLUMNS = (
-    "node",
-    "status",
-    "busy",
-    "starved",
-    "blocked",
-    "read",
-    "written",
-    "rate",
-    "workers",
-    "concurrency",
-    "errors",
-    "retries",
-    "skipped",
-    "dead_letters",
-    "version",
-    "paused",
-    "resumable",
-    "waits_for",
-    "error",
-    "cpu",
-    "loop",
-)
-EDGE_COLUMNS = (
-    "edge",
-    "stream",
-    "source",
-    "target",
-    "written",
-    "read",
-    "lag",
-    "size",
-    "capacity",
-    "fill",
-    "rate_in",
-    "rate_out",
-    "seconds_to_full",
-    "seconds_to_drained",
-    "waiting",
-    "ended",
-)
+NODE_COLUMNS = ("node", *NODE_FIELDS)
+EDGE_COLUMNS = ("edge", "stream", "source", "target", *EDGE_FIELDS)
 _WHOLE = (
     *("written", "read", "lag", "size", "capacity", "workers", "concurrency", "errors", "retries", "skipped"),
     *("dead_letters", "version"),

@@ -106,14 +106,12 @@ def _look(graph: Graph, probe: Probe) -> _Look:
 
 
 def _counts(edge: Edge, probe: Probe) -> tuple[int, int]:
-    """Values written to an edge since it was joined, and read from it; what an output shows counts as read."""
+    """How far an edge's stream is written and read; what an output shows counts as read."""
     stream = probe.streams.get(edge.stream)
     if stream is None:
         return 0, 0
     reader = _reader(edge, stream)
-    if reader is None:
-        return stream.length, stream.length
-    return stream.length - reader.began, min(reader.cursor, stream.length) - reader.began
+    return stream.length, stream.length if reader is None else min(reader.cursor, stream.length)
 
 
 def _reader(edge: Edge, stream: StreamRecord) -> ReaderRecord | None:

@@ -73,7 +73,7 @@ def run_pipeline_in_subprocess(
         error.partial = _joined(found)  # type: ignore[attr-defined]
         raise error from error.__cause__
     except WorkerLostError as lost:
-        lost.partial = _joined(found)  # type: ignore[attr-defined]
+        lost.partial = _joined(found)
         raise
     return _joined(found)
 

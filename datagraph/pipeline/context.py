@@ -62,7 +62,7 @@ class PipelineContext:
 def _copied(meta: dict[str, Any]) -> dict[str, Any]:
     try:
         return copy.deepcopy(meta)
-    except Exception:
+    except Exception:  # a value that cannot be copied, such as a lock, is handed on as it is
         return {name: _copied_value(value) for name, value in meta.items()}
 
 

@@ -13,9 +13,8 @@ from ..exceptions import DuplicateProcessorError, UnknownIOError, UnresolvedFlow
 from ..graph.check import suggest
 from ..graph.model import Graph
 from ..graph.text import to_text
-from ..observe import upstairs
 from ..observe.bar import Bar
-from ..observe.following import Follower, Following
+from ..observe.following import Runnable
 from ..runtime.bridge import Backend
 from ..runtime.home import home
 from .engine import Engine
@@ -28,8 +27,6 @@ from .shape import UNMATCHED, graph_of, rings, sinks, sources
 from .task import DagTask, OnError, check_capacity, check_on_error
 
 if TYPE_CHECKING:
-    import graphviz
-
     from ..flow.flow import Flow
 
 Source = Iterable[Any] | AsyncIterable[Any] | Callable[[], Iterable[Any] | AsyncIterable[Any]]
@@ -37,7 +34,7 @@ Unmatched = Literal["result", "drop", "raise"]
 CAPACITY = 64
 
 
-class DagPipeline:
+class DagPipeline(Runnable):
     """Tasks that items stream through, in this process, by bounded queues.
 
     Every task that no other leads to gets every payload of the source. What a task puts out goes along every
@@ -79,10 +76,10 @@ class DagPipeline:
         self.ringed = rings(self.tasks)
         self.sources = sources(self.tasks, self.ringed)
         self.sinks = sinks(self.tasks)
-        self.graph: Graph = graph_of(self.tasks, self.sources, name=self.name, capacity=capacity, unmatched=unmatched)
+        self._graph = graph_of(self.tasks, self.sources, name=self.name, capacity=capacity, unmatched=unmatched)
         self._lanes = False
         self._runs = itertools.count(1)
-        self._following = Following()
+        super().__init__()
 
     def __repr__(self) -> str:
         return f"DagPipeline({', '.join(self.tasks)})"
@@ -157,22 +154,10 @@ class DagPipeline:
 
     # -- pictures -------------------------------------------------------------------------------------------------
 
-    def draw(self) -> graphviz.Digraph:
-        """The pipeline as a `graphviz.Digraph`."""
-        from ..drawing.dot import digraph
-
-        return digraph(self.graph)
-
-    def view(self) -> Any:
-        """The pipeline as it will be, live in a notebook as soon as a run of it starts; of several runs the newest.
-
-        Raises MissingExtraError where anywidget is not installed.
-        """
-        return upstairs.view(self)
-
-    def follow(self, follower: Follower) -> None:
-        """Have a bound method called with the newest run, if there is one, and with each that starts later."""
-        self._following.follow(follower)
+    @property
+    def graph(self) -> Graph:
+        """What is connected to what, the source and the results included."""
+        return self._graph
 
     def _repr_mimebundle_(self, include: Any = None, exclude: Any = None) -> dict[str, str]:
         from ..drawing.svg import svg

@@ -11,7 +11,7 @@ from ..events.bus import Observer
 from ..events.model import Event
 from ..exceptions import DatagraphError
 from ..observe.handle import Handle, Watched
-from ..runtime.bridge import RuntimeThread, wait_for
+from ..runtime.bridge import RuntimeThread, shielded, wait_for
 from ..runtime.home import home
 from .engine import Engine
 from .looking import Looking
@@ -85,7 +85,7 @@ class PipelineRun(Handle):
 
     async def wait(self) -> PipelineResults:
         """Wait for the end; the results. Raises as `join` does."""
-        return await wait_for(_shielded(self._future))
+        return await wait_for(shielded(self._future))
 
     def __await__(self) -> Generator[Any, Any, PipelineResults]:
         return self.wait().__await__()
@@ -111,20 +111,3 @@ class PipelineRun(Handle):
 
     def _control(self, action: str, node: str | None) -> None:
         Looking(self._engine).control(action, node or "")
-
-
-def _shielded(future: Future[PipelineResults]) -> Future[PipelineResults]:
-    """A future that follows another one, which goes on where this one is cancelled."""
-    found: Future[PipelineResults] = Future()
-
-    def settle(done: Future[PipelineResults]) -> None:
-        if not found.set_running_or_notify_cancel():
-            return
-        error = done.exception()
-        if error is not None:
-            found.set_exception(error)
-        else:
-            found.set_result(done.result())
-
-    future.add_done_callback(settle)
-    return found

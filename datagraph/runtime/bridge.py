@@ -132,6 +132,19 @@ def _settle(future: Future[Any], result: Any = None, error: BaseException | None
         return
 
 
+def shielded(future: Future[R]) -> Future[R]:
+    """A future that ends as another one does, which goes on where whoever waits for this one gives it up."""
+    found: Future[R] = Future()
+
+    def settle(done: Future[R]) -> None:
+        if found.set_running_or_notify_cancel():
+            error = done.exception()
+            _settle(found, None if error is not None else done.result(), error)
+
+    future.add_done_callback(settle)
+    return found
+
+
 async def wait_for(future: Future[R]) -> R:
     """Wait for a future of another thread, in whichever event loop this is; cancelling the wait cancels the future."""
     if current_backend() == "asyncio":

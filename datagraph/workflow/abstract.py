@@ -6,7 +6,7 @@ import os
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Sequence
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import anyio
 import anyio.to_thread
@@ -16,8 +16,7 @@ from ..exceptions import GraphError, RunCancelledError, RunExistsError, RunFaile
 from ..graph.check import check_name, suggest
 from ..graph.model import Graph
 from ..graph.text import to_text
-from ..observe import upstairs
-from ..observe.following import Follower, Following
+from ..observe.following import Runnable
 from ..runtime.bridge import Backend, current_backend
 from ..runtime.files import Staging
 from ..runtime.home import home
@@ -31,13 +30,10 @@ from .states import TaskState
 from .task import AbstractTask, walk
 from .worker import Done
 
-if TYPE_CHECKING:
-    import graphviz
-
 Force = bool | Iterable[str]
 
 
-class AbstractManager(ABC):
+class AbstractManager(Runnable, ABC):
     """Runs a task and all before it, each as soon as its inputs are there, and none that has nothing to do.
 
     A custom manager says with `_choose_tasks` which of those that are ready begin, and with `_launch_task` how one is
@@ -72,7 +68,7 @@ class AbstractManager(ABC):
         self._state = os.fspath(state) if state is not None else None
         self._graph: Graph | None = None
         self._bus = Bus()
-        self._following = Following()
+        super().__init__()
         self._judge: Judge | None = None
         self._newest: WorkflowRun | None = None
         self.validate_dag()
@@ -89,14 +85,14 @@ class AbstractManager(ABC):
         longer when this is cancelled.
         """
 
-    def _wrapup_task(self, task: AbstractTask) -> None:  # noqa: B027 - most take nothing that is to be given back
+    def _wrapup_task(self, task: AbstractTask) -> None:
         """A task that was chosen has ended, in whichever way."""
 
     def _get_running_task_state(self, task: AbstractTask) -> TaskState:
         """The state of a task."""
         return task.state
 
-    async def _interrupt(self) -> None:  # noqa: B027
+    async def _interrupt(self) -> None:
         """The run is over: let go what it held."""
 
     # -- what everybody does with it -------------------------------------------------------------------------------
@@ -346,23 +342,6 @@ class AbstractManager(ABC):
         if self._graph is None:
             self._graph = picture(self.tasks, self.name)
         return self._graph
-
-    def draw(self) -> graphviz.Digraph:
-        """The workflow as a `graphviz.Digraph`."""
-        from ..drawing.dot import digraph
-
-        return digraph(self.graph)
-
-    def view(self) -> Any:
-        """The workflow in a notebook, live with its newest run, and with each that begins while it is shown.
-
-        Raises MissingExtraError where anywidget is not installed.
-        """
-        return upstairs.view(self)
-
-    def follow(self, follower: Follower) -> None:
-        """Have a bound method called with the newest run, if there is one, and with each that begins."""
-        self._following.follow(follower)
 
     def subscribe(self, observer: Observer) -> Callable[[], None]:
         """Call `observer` with every event of every run that begins from now on; returns a function that ends that."""

@@ -15,7 +15,8 @@ from ..observe.bottleneck import Bottleneck
 from ..observe.handle import Handle, Home, Watched
 from ..observe.recording import Recording
 from ..observe.watch import EdgeLook, NodeLook
-from ..runtime.bridge import wait_for
+from ..runtime.bridge import shielded, wait_for
+from ..runtime.home import Post
 from ..runtime.moments import Moments
 from ..runtime.once import Once, Outcome
 from .datum import AbstractDatum, MemoryDatum
@@ -27,8 +28,6 @@ from .task import AbstractTask
 
 if TYPE_CHECKING:
     from .abstract import AbstractManager
-
-Post = Callable[[Callable[[], Any]], None]
 
 
 class WorkflowRun(Handle):
@@ -97,7 +96,7 @@ class WorkflowRun(Handle):
 
     async def wait(self) -> WorkflowRun:
         """Wait for the end."""
-        return await wait_for(self._outcome())
+        return await wait_for(shielded(self._future))
 
     def __await__(self) -> Generator[Any, Any, WorkflowRun]:
         return self.wait().__await__()
@@ -108,25 +107,11 @@ class WorkflowRun(Handle):
         Ctrl-C ends the run, and its worker processes with it.
         """
         try:
-            return self._waited(self._outcome(), progress=progress)
+            return self._waited(shielded(self._future), progress=progress)
         except KeyboardInterrupt:
             self.cancel()
             self._future.exception()
             raise
-
-    def _outcome(self) -> Future[WorkflowRun]:
-        shared: Future[WorkflowRun] = Future()  # whoever gives up waiting does not end the run
-
-        def tell(done: Future[WorkflowRun]) -> None:
-            if shared.set_running_or_notify_cancel():
-                error = done.exception()
-                if error is not None:
-                    shared.set_exception(error)
-                else:
-                    shared.set_result(done.result())
-
-        self._future.add_done_callback(tell)
-        return shared
 
     # -- control ---------------------------------------------------------------------------------------------------
 
