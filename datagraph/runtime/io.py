@@ -15,6 +15,7 @@ from typing import Any, Generic, Protocol, TypeVar, cast
 import anyio
 
 from ..exceptions import EmptyStreamError, MismatchedIOError
+from .outlet import GATHER
 from .port import Port, opened
 from .threads import in_loop
 from .values import IOVal
@@ -354,14 +355,22 @@ class Batched(Reader):
             await self._desk.set_hold(port, "hold", capacity=2 * size)
         if not await port.fill():
             return []
-        return [await port.batch(size, self._within)]
+        found = [await port.batch(size, self._within)]
+        while self.repeatable and len(found) < limit and not port.bad and (len(found) + 1) * size <= GATHER:
+            port.gather(size)  # whole ones that are here already
+            if port.available() < size:
+                break
+            found.append(port.take(size))
+        return found
 
     def hand(self) -> tuple[list[tuple[Port, int, int]], Any]:
         """The whole batch is in hand."""
-        if not self.in_hand or not self._chunk:
+        left = operator.length_hint(self._it)
+        if not self.in_hand or left >= len(self._chunk):
             return [], None
-        batch = self._chunk[0]
-        return [(self._port, self._port.position - len(batch), self._port.position)], batch
+        at = len(self._chunk) - left - 1
+        batch, stop = self._chunk[at], self._port.position - sum(map(len, self._chunk[at + 1 :]))
+        return [(self._port, stop - len(batch), stop)], batch
 
     def _take_back(self, tail: list[Any]) -> None:
         for values in reversed(tail):

@@ -25,8 +25,6 @@ from .sides import Delivery, Source
 
 _HURRY = 0.0005
 _LOOK_FOR_DEADLOCK = 0.25
-_ENOUGH = 8
-"""A full edge is written to again when an eighth of it is free; a frame for every value read is a silly window."""
 
 
 class Writer:
@@ -234,7 +232,7 @@ class Writer:
 
     async def _find_room(self, cut: Sequence[int], *, whole: bool = False) -> list[int]:
         """How many values of each buffer may be written now; at least one of something, unless nothing is to be."""
-        wait = _LOOK_FOR_DEADLOCK
+        wait, began = _LOOK_FOR_DEADLOCK, 0.0
         while True:
             wanting = [(i, outlet) for i, outlet in enumerate(self.outlets) if cut[i]]
             if not wanting:
@@ -247,6 +245,9 @@ class Writer:
             if whole and elsewhere and any(outlet.room > 0 for _, outlet in wanting):
                 return list(cut)  # the store knows better what there is, and wakes whom it refuses
             found = [outlet.room >= least for least, (_, outlet) in zip(enough, wanting, strict=True)]
+            if began and (all(found) or (any(found) and not whole)):
+                for _, outlet in wanting:
+                    outlet.learn_patience(monotonic() - began)
             if all(found):
                 return list(cut) if whole else self._part(cut)
             if any(found) and not whole:
@@ -258,6 +259,7 @@ class Writer:
             self.source.recall()
             for outlet in self.outlets:
                 outlet.limit = 0
+            began = began or monotonic()
             try:
                 with self._clock.blocked(stream):
                     with anyio.move_on_after(wait):
@@ -282,7 +284,7 @@ class Writer:
             outlet.local = local is not None
             if local is not None:
                 outlet.room, capacity = local
-                outlet.enough = max(1, capacity // _ENOUGH)
+                outlet.enough = outlet.least(capacity)
                 outlet.bound(capacity)
             elif outlet.room <= 0 or not self._known:
                 ask.append(outlet)

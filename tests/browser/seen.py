@@ -60,6 +60,19 @@ WRITTEN = """([scope, root, stream]) => {
     return -1;
 }"""
 
+STILL = """async (part) => {
+  let [x, y, frames] = [0, 0, 0];
+  for (let tries = 0; frames < 5 && tries < 600; tries += 1) {
+    await new Promise((next) => requestAnimationFrame(next));
+    const box = part.getBoundingClientRect();
+    const [nowX, nowY] = [box.x + box.width / 2, box.y + box.height / 2];
+    frames = Math.hypot(nowX - x, nowY - y) < 2 ? frames + 1 : 0;
+    [x, y] = [nowX, nowY];
+  }
+  return [x, y];
+}"""
+"""Where the middle of a part is when the page around it is no longer being laid out."""
+
 
 class View:
     """One live view of a page, the first in a notebook or in the page as a whole."""
@@ -157,10 +170,9 @@ class View:
             self.tab.go(self.tab.page.keyboard.press(key))
 
     def middle(self, locator: Locator) -> tuple[float, float]:
-        """The middle of something, in the window."""
-        box = self.tab.go(locator.first.bounding_box())
-        assert box is not None
-        return box["x"] + box["width"] / 2, box["y"] + box["height"] / 2
+        """The middle of something, in the window, once it stands still there."""
+        x, y = self.tab.go(locator.first.evaluate(STILL))
+        return x, y
 
     def end(self, words: str, which: str) -> tuple[float, float]:
         """Where the handle at an end of an edge is, which comes when the pointer does."""
