@@ -41,7 +41,8 @@ def test_a_slow_sink_is_seen_to_move() -> None:
     run = dg.Flow(sink).start({"n": range(4000)})
     found = seen(run, 8)
     run.cancel()
-    assert found == sorted(found) and found[-1] < 2000, found
+    assert found == sorted(found)
+    assert found[-1] < 2000
 
 
 def test_a_sink_that_becomes_slow_is_seen_to_move() -> None:
@@ -60,7 +61,8 @@ def test_a_sink_that_becomes_slow_is_seen_to_move() -> None:
             break
     found = seen(run, 4)
     run.cancel()
-    assert fast < found[0] and found[-1] < fast + 1000, found
+    assert found[0] > fast
+    assert found[-1] < fast + 1000
 
 
 def test_batches_that_are_here_are_handed_over_together_and_finished_one_by_one() -> None:
@@ -93,7 +95,8 @@ def test_batches_of_a_paused_processor_are_not_read_on() -> None:
     at.wait()
     run.pause()
     stands = [state.read for state in run.snapshot().edges.values() if state.target == "first"]
-    assert stands[0] % 10 == 0 and stands[0] < 1000
+    assert stands[0] % 10 == 0
+    assert stands[0] < 1000
     run.resume()
     run.join()
     assert run["firsts"].to_list() == list(range(0, 1000, 10))
