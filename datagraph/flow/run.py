@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 import time
-from collections.abc import Generator, Iterator
+from collections.abc import Callable, Generator, Iterator
 from typing import TYPE_CHECKING, Any, Literal
 
 import anyio
@@ -18,6 +18,7 @@ from ..graph.text import to_text
 from ..observe import upstairs
 from ..observe.bottleneck import Bottleneck, bottleneck
 from ..observe.frame import edges_frame, nodes_frame
+from ..observe.metrics import export
 from ..observe.probe import Observer
 from ..observe.recording import Recording
 from ..runtime.bridge import RuntimeThread
@@ -32,6 +33,8 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     import pandas as pd
+    from opentelemetry.metrics import Meter
+    from prometheus_client import CollectorRegistry
 
     from ..drawing.charts import Picture
 
@@ -214,6 +217,13 @@ class Run(Steered):
     def edges(self) -> pd.DataFrame:
         """One row an edge: written, read, lag, capacity, fill, rates."""
         return edges_frame(self.snapshot())
+
+    def export_metrics(self, to: CollectorRegistry | Meter) -> Callable[[], None]:
+        """Have a Prometheus registry or an OpenTelemetry meter ask for the run's numbers; returns what ends that.
+
+        `datagraph.observe.metrics.METRICS` lists them.
+        """
+        return export(Run(self._thread, self._local).snapshot, to)  # which looks by itself, in whichever thread
 
     def bottleneck(self, *, over: float = 1.0) -> Bottleneck:
         """Which node holds the run up, in one sentence, with the evidence; averaged over the last `over` seconds at

@@ -17,6 +17,7 @@ from . import upstairs
 from .bar import Bar, can_show, share_done
 from .bottleneck import Bottleneck, bottleneck
 from .frame import edges_frame, nodes_frame
+from .metrics import export
 from .progress import progress_line
 from .recording import Recording
 from .watch import EdgeLook, NodeLook, Watcher
@@ -26,6 +27,8 @@ if TYPE_CHECKING:
 
     import graphviz
     import pandas as pd
+    from opentelemetry.metrics import Meter
+    from prometheus_client import CollectorRegistry
 
     from ..drawing.charts import Picture
 
@@ -185,6 +188,13 @@ class Handle:
     def edges(self) -> pd.DataFrame:
         """One row an edge: written, read, lag, capacity, fill, rates."""
         return edges_frame(self.snapshot())
+
+    def export_metrics(self, to: CollectorRegistry | Meter) -> Callable[[], None]:
+        """Have a Prometheus registry or an OpenTelemetry meter ask for the run's numbers; returns what ends that.
+
+        `datagraph.observe.metrics.METRICS` lists them.
+        """
+        return export(self.snapshot, to)
 
     def bottleneck(self, *, over: float = 1.0) -> Bottleneck:
         """Which node holds the run up, in one sentence, with the evidence; over the last `over` seconds at least."""
