@@ -351,7 +351,7 @@ class Batched(Reader):
     async def _more(self, limit: int) -> list[Any]:
         port, size = self._port, self._size
         if not self._raised:
-            self._raised = True
+            self._raised, limit = True, 1  # nobody knows yet how long one takes
             await self._desk.set_hold(port, "hold", capacity=2 * size)
         if not await port.fill():
             return []
