@@ -7,7 +7,7 @@ from time import monotonic
 import anyio
 
 from ..streams.records import RunRecord
-from .breakpoints import Stop
+from .breakpoints import Stop, put_on
 from .node import Node
 
 
@@ -34,15 +34,22 @@ class Gates:
     def stop_at(self, node: str, port: str) -> Stop | None:
         return self._stops.get((node, port))
 
+    @property
+    def stops(self) -> dict[tuple[str, str], Stop]:
+        """The breakpoints, by node and port; a node that begins again finds its own here."""
+        return self._stops
+
     def set_stop(self, node: str, port: str, stop: Stop | None) -> None:
-        """Hold the values of a port that a predicate chooses; None: not any more."""
-        if stop is None:
-            self._stops.pop((node, port), None)
-        else:
+        """Hold what a breakpoint chooses of the values that the node has not taken from a port; None: not any more."""
+        before = self._stops.pop((node, port), None)
+        if stop is not None:
             self._stops[node, port] = stop
         for each in self.nodes:
             if each.name == node and port in each.ports:
-                each.ports[port].stop = stop
+                put_on(each.ports[port], stop)
+                each.press()
+        if before is not None:
+            before.leave()
 
     def step(self, node: str, count: int) -> None:
         """Let a paused node do so many values more."""

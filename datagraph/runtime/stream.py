@@ -340,7 +340,7 @@ class StreamEngine(Gates, LocalHub):
 
     def report(self) -> dict[str, dict[str, Any]]:
         """What this process says of its nodes, see `reports`."""
-        return report_of(self.nodes)
+        return report_of(self.nodes, self.stops)
 
     def _log(self, node: str) -> NodeLog:
         log = self._logs.get(node)
