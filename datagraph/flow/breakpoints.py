@@ -260,9 +260,14 @@ def is_json(value: Any, depth: int = 100) -> bool:
     return kind in _PLAIN and not (kind is float and not math.isfinite(value))
 
 
+def _plainly(char: str) -> str:
+    """A character of a JSON text, escaped where nobody could see it."""
+    return char if char.isprintable() else json.dumps(char)[1:-1]
+
+
 def as_json(value: Any, longest: int) -> str | None:
     """A value as JSON of at most so many characters; None where that cannot be, or would be another value."""
     if not is_json(value):
         return None
-    text = json.dumps(value, ensure_ascii=False)
+    text = "".join(_plainly(char) for char in json.dumps(value, ensure_ascii=False))
     return text if len(text) <= longest else None

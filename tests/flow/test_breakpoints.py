@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import time
 from collections.abc import AsyncIterator, Callable, Iterator
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -69,7 +68,7 @@ def test_wrong_conditions_and_edges_are_refused_at_once() -> None:
         run.breakpoint(EDGE, "price > 3")
     with pytest.raises(ValueError, match="a condition is a text"):
         run.breakpoint(EDGE, None)  # type: ignore[arg-type]
-    with pytest.raises(dg.UnknownIOError, match="did you mean 'double->kept.double'"):
+    with pytest.raises(dg.UnknownIOError, match=r"did you mean 'double->kept\.double'"):
         run.breakpoint("doubel->kept.double", "value")
     assert run.breakpoints == {}
     run.cancel()
@@ -253,7 +252,7 @@ def owner(valkey_url: str, tmp_path: Path, anyio_backend: str) -> Iterator[Scrip
 def test_another_process_sets_sees_decides_and_removes(owner: Script) -> None:
     """All through the store: the condition is checked here, tried there; values come and go as they are."""
     run = dg.attach_run(owner.line())
-    with pytest.raises(dg.ConditionError, match="'value.lower' cannot be called"):
+    with pytest.raises(dg.ConditionError, match=r"'value\.lower' cannot be called"):
         run.breakpoint(EDGE, "value.lower() == 'a'")
     with pytest.raises(dg.RunError, match="has no such function: give the condition as text"):
         run.breakpoint(EDGE, bool)
@@ -266,7 +265,7 @@ def test_another_process_sets_sees_decides_and_removes(owner: Script) -> None:
     assert repr(run.breakpoints) == f"{{{EDGE!r}: Breakpoint({EDGE!r}, 'value in (200, 400, 600, 800)', hits=1)}}"
     assert "stands at a breakpoint" in run.snapshot().sentence
     hit.drop()
-    with pytest.raises(dg.RunError, match="value 100 is not held at .* any more"):
+    with pytest.raises(dg.RunError, match=r"value 100 is not held at .* any more"):
         hit.go()
     hit = stop.wait(timeout=10)
     assert hit.position == 200

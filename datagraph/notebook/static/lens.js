@@ -18,9 +18,10 @@ function openLens(view, part) {
   const facts = html("dl", { class: "dgv-numbers" });
   const charts = html("div", { class: "dgv-charts" });
   const answer = html("div", { class: "dgv-answer", "aria-live": "off" });
+  const stop = part.kind === "edge" ? makeBreakBox(view, part) : null;
   const head = html("div", { class: "dgv-lens-head" }, title, html("bdi", { class: "dgv-facts" }, ends), html("span", { class: "dgv-buttons" }, pause, more, close));
-  dom.lens.replaceChildren(head, html("div", { class: "dgv-lens-body" }, html("div", { class: "dgv-side" }, facts, charts), answer));
-  view.lens = { part, facts, answer, pause, more, charts: chartsFor(part), values: new Map(), asking: false, asked: -Infinity, seen: null };
+  dom.lens.replaceChildren(head, html("div", { class: "dgv-lens-body" }, html("div", { class: "dgv-side" }, facts, charts), html("div", { class: "dgv-looked" }, ...(stop ? [stop.element] : []), answer)));
+  view.lens = { part, facts, answer, stop, pause, more, charts: chartsFor(part), values: new Map(), asking: false, asked: -Infinity, seen: null };
   charts.append(...view.lens.charts.map((chart) => chart.figure));
   put(dom.lens, "hidden", false);
   put(dom.lens, "aria-label", `Lens: ${part.def.name}`);
@@ -61,6 +62,7 @@ function drawLens(view, tick) {
   const steers = view.send && view.reached && part.def.kind === "processor" && part.kind === "node" && view.live && !isOver(view.live);
   put(lens.pause, "hidden", !steers);
   put(lens.more, "hidden", !changes(view));
+  if (lens.stop) drawBreakBox(view, lens.stop);
   if (part.kind === "node") say(lens.pause, view.live?.n[part.index][view.N.paused] ? "Resume" : "Pause");
   look(view);
 }
