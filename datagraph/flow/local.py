@@ -221,7 +221,7 @@ class LocalRun:
 
     async def _work(self) -> None:
         assert self._prepare is not None and self.executor is not None  # noqa: PT018
-        stops = {} if self.engine is None else self.engine.stops
+        before = self.engine
         async with AsyncExitStack() as stack:
             engine = self.engine = StreamEngine(
                 self.store,
@@ -232,7 +232,7 @@ class LocalRun:
                 on_record=self.note,
                 force=self.force,
             )
-            engine.stops.update(stops)
+            engine.keep_stops(before)
             for name, inbox in self.inboxes.items():
                 engine.on_stored[name] = inbox.stored
             await engine.run()

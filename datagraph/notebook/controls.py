@@ -158,7 +158,8 @@ def _edits(content: Message) -> Edits:
 def _name(content: Message, key: str) -> str:
     name = content.get(key)
     if not isinstance(name, str) or not name:
-        raise DatagraphError(f"{content['kind']!r} needs the name of a {key}; got {lens.cell(name)}")
+        article = "an" if key[0] in "aeiou" else "a"
+        raise DatagraphError(f"{content['kind']!r} needs the name of {article} {key}; got {lens.cell(name)}")
     return name
 
 

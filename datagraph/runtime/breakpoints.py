@@ -31,6 +31,7 @@ class Stop:
         self.hits = 0
         self.error: Exception | None = None
         self.changed = anyio.Event()
+        self.on_hold: Callable[[], None] | None = None
         self._at: list[Held] = []
         self._last = ("", -1)
         if isinstance(where, Condition):
@@ -90,6 +91,8 @@ class Stop:
             self.hits += 1
         self._at.append(held)
         self._tell()
+        if self.on_hold is not None:
+            self.on_hold()
 
     def let_go(self, held: Held) -> None:
         """It is held no more."""
