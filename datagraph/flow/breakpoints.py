@@ -11,6 +11,7 @@ import anyio
 
 from ..events.snapshot import BreakpointState
 from ..exceptions import DatagraphError, RunError
+from ..graph.model import Graph
 from ..runtime.breakpoints import Held, Stop
 from ..runtime.conditions import Condition
 from ..runtime.io import wait_any
@@ -23,6 +24,10 @@ if TYPE_CHECKING:
 
 _GLANCE = 0.2  # seconds between two looks at a run whose nodes are run elsewhere
 _PLAIN = (str, int, float, bool, type(None))
+
+
+Place = tuple[str, str]
+"""A node and one of its ports."""
 
 
 class Seen(NamedTuple):
@@ -41,9 +46,9 @@ class Hit:
     it was. `exact` is False where this process cannot read the value: then `value` is a short text of it.
     """
 
-    def __init__(self, local: LocalRun, edge: str, seen: Seen) -> None:
+    def __init__(self, local: LocalRun, place: Place, seen: Seen) -> None:
         self._local = local
-        self._edge = edge
+        self._place = place
         self._held = seen.held
         self.value = seen.value
         self.position = seen.position
@@ -73,7 +78,8 @@ class Hit:
                     f"{short(value)} cannot be given to the process that runs {local.record.id!r}: JSON has texts, "
                     f"numbers, true, false, null, lists and objects; replace it there, or by one of these"
                 )
-            facts = {"edge": self._edge, "verdict": verdict, "position": self.position, "value": value}
+            edge = edge_at(local.graph, self._place)
+            facts = {"edge": edge, "verdict": verdict, "position": self.position, "value": value}
             local.thread.call(lambda: local.steering.do("decide", **facts))
             return
 
@@ -94,7 +100,12 @@ class Breakpoint:
     def __init__(self, local: LocalRun, edge: str, stop: Stop | None) -> None:
         self._local = local
         self._stop = stop
-        self.edge = edge
+        self._place = port_of(local.graph, edge)
+
+    @property
+    def edge(self) -> str:
+        """The edge that its reader reads now: a change of the wiring may have given it another one."""
+        return edge_at(self._local.graph, self._place)
 
     def __repr__(self) -> str:
         found = self._now()
@@ -124,7 +135,7 @@ class Breakpoint:
         if self._stop is None:
             return self._local.thread.call(self._hit)
         held = self._stop.held
-        return None if held is None else Hit(self._local, self.edge, seen(held))
+        return None if held is None else Hit(self._local, self._place, seen(held))
 
     def wait(self, timeout: float | None = None) -> Hit:
         """Wait until a value is held.
@@ -160,7 +171,7 @@ class Breakpoint:
 
     async def _hit(self) -> Hit | None:
         found = await held_at(self._local, self.edge, self._stop)
-        return None if found is None else Hit(self._local, self.edge, found)
+        return None if found is None else Hit(self._local, self._place, found)
 
     def _now(self) -> BreakpointState:
         if self._stop is not None:
@@ -239,6 +250,12 @@ async def held_at(local: LocalRun, edge: str, stop: Stop | None = None) -> Seen 
 def seen(held: Held) -> Seen:
     """What is held here."""
     return Seen(held.value, held.position, held=held)
+
+
+def edge_at(graph: Graph, place: Place) -> str:
+    """The name of the edge that a port reads, as the graph is now."""
+    found = next((edge.name for edge in graph.into(place[0]) if edge.target_port == place[1]), None)
+    return found if found is not None else f"nothing->{place[0]}.{place[1]}"
 
 
 async def _told(local: LocalRun, edge: str) -> BreakpointState | None:

@@ -28,6 +28,11 @@ async def kept(double: int) -> int:
     return double
 
 
+@dg.processor(outputs=("passed",))
+async def passed(double: int) -> int:
+    return double
+
+
 def going(*processors: Any, given: Any = None) -> dg.Run:
     return Flow(*processors or (double, kept), name="doubles").start({"n": given or range(500)}, paused=True)
 
@@ -219,6 +224,10 @@ OWNER = """
     class Offer:
         price: int
 
+    @dg.processor(outputs=("passed",))
+    async def passed(double: int) -> int:
+        return double
+
     @dg.processor
     def offer(n: int) -> Offer:
         return Offer(n)
@@ -272,7 +281,11 @@ def test_another_process_sets_sees_decides_and_removes(owner: Script) -> None:
     with pytest.raises(ValueError, match="JSON has texts, numbers"):
         hit.replace((1, 2))
     hit.replace(-7)
-    assert stop.wait(timeout=10).position == 300
+    hit = stop.wait(timeout=10)
+    assert hit.position == 300
+    run.apply(dg.Insert(passed, EDGE))
+    assert stop.edge == "passed->kept.double"
+    assert stop.wait(timeout=10).value == 600
     stop.remove()
     assert (stop.hit, stop.hits, run.breakpoints) == (None, 0, {})
     run.join(progress=False)
