@@ -132,16 +132,17 @@ function makeBreakBox(view, edge) {
   const change = button("Change …", "Another condition", () => openBreak(view, edge, box.found?.condition));
   const remove = button("Remove", "Hold nothing more; what is held goes on", () => setBreak(view, edge, null));
   const copy = button("Copy as Python", "Copy the Python that does the same", () => copyText(view, copy, pythonOf(edge, box.found)));
-  const head = html("div", { class: "dgv-break-row" }, mark, html("b", {}, "Breakpoint"), condition, hits, html("span", { class: "dgv-buttons" }, change, copy, remove));
+  const head = html("div", { class: "dgv-break-row" }, mark, html("b", {}, "Breakpoint"), condition, hits);
   const said = html("span", { class: "dgv-break-said", role: "status" });
   const value = html("code", { class: "dgv-break-value", dir: "auto" });
   const go = button("Go on", "Let this value go on as it is", () => act("go"), { class: "dgv-primary" });
   const drop = button("Drop", "Pass this value over: the processor never gets it", () => act("drop"));
   const edit = button("Edit …", "Give the processor another value in its place", () => box.edit(), { "aria-expanded": "false" });
-  const held = html("div", { class: "dgv-break-row" }, said, value, html("span", { class: "dgv-buttons" }, go, drop, edit));
+  const buttons = html("div", { class: "dgv-break-row" }, go, drop, edit, html("span", { class: "dgv-buttons" }, change, copy, remove));
+  const held = html("p", { class: "dgv-break-held" }, said, " ", value);
   const wrong = html("p", { class: "dgv-break-wrong", role: "alert" });
   const form = html("div", { class: "dgv-break-form", hidden: true });
-  const element = html("div", { class: "dgv-break", role: "group", "aria-label": "Breakpoint", hidden: true, "data-lm-suppress-shortcuts": "true" }, head, held, form, wrong);
+  const element = html("div", { class: "dgv-break", role: "group", "aria-label": "Breakpoint", hidden: true, "data-lm-suppress-shortcuts": "true" }, head, held, buttons, form, wrong);
   const box = { edge, element, mark, sign, condition, hits, said, value, deciding: [go, drop, edit], change, remove, edit: () => editInBox(view, edge, box), editButton: edit, form, wrong, found: null, busy: null };
   return box;
 }
@@ -156,6 +157,7 @@ function drawBreakBox(view, box) {
   put(box.sign, "d", STOP_SIGNS[howItIs(found)]);
   flag(box.mark, "dgv-stands", held);
   say(box.condition, clean(found.condition, 500));
+  put(box.condition, "title", clean(found.condition, 500));
   say(box.hits, plural(Number(found.hits) || 0, "hit", "hits"));
   say(box.said, found.error ? `It holds nothing more: ${clean(found.error, 300)}` : held ? `Value ${number(found.position)} is held:` : "No value is held now.");
   say(box.value, held ? clean(found.value, 200) : "");
