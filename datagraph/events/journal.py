@@ -65,6 +65,8 @@ _NODE_SHARES = frozenset(i for i, name in enumerate(NODE_FIELDS) if name in _SHA
 _EDGE_SHARES = frozenset(i for i, name in enumerate(EDGE_FIELDS) if name in _SHARES)
 _NODE_VALUES, _EDGE_VALUES = attrgetter(*NODE_FIELDS), attrgetter(*EDGE_FIELDS)
 _NODE_ERROR = NODE_FIELDS.index("error")
+_LEAST_EDGE_FIELDS = EDGE_FIELDS.index("breakpoint")
+"""Recordings from before there were breakpoints have so many."""
 _FACTS = ("at", "elapsed", "status", "paused", "stopping", "workers", "error", "sentence", "bottleneck", "edits")
 
 _ENCODER = msgspec.json.Encoder()
@@ -126,9 +128,8 @@ def decode(data: bytes) -> Tick:
 
 
 def _named(fields: Sequence[str], values: Sequence[Any]) -> dict[str, Any]:
-    if fields is EDGE_FIELDS and len(values) == len(fields) - 1:  # an earlier recording, without breakpoints
-        return dict(zip(fields, values, strict=False))
-    return dict(zip(fields, values, strict=True))
+    earlier = fields is EDGE_FIELDS and _LEAST_EDGE_FIELDS <= len(values) < len(fields)
+    return dict(zip(fields, values, strict=not earlier))
 
 
 def _ends(edge: Edge) -> dict[str, str]:

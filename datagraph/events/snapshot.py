@@ -42,6 +42,11 @@ class NodeState:
     cpu: float | None = None
     loop: float = 0.0
 
+    @property
+    def at_breakpoint(self) -> bool:
+        """Whether a breakpoint holds a value that it waits for."""
+        return self.waits_for.startswith("breakpoint:")
+
 
 @dataclass(frozen=True, slots=True)
 class BreakpointState:

@@ -45,7 +45,7 @@ class Stop:
         if isinstance(self.where, Condition):
             return self.where.text
         name = getattr(self.where, "__name__", type(self.where).__name__)
-        return "a function" if name == "<lambda>" else f"{cut(str(name), 80)}(value)"
+        return "a function" if name == "<lambda>" else f"the function {cut(str(name), 80)}"
 
     @property
     def held(self) -> Held | None:

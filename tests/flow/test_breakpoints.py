@@ -99,7 +99,9 @@ def test_what_is_held_is_seen_and_is_no_bottleneck() -> None:
     assert (found.condition, found.hits, found.position, found.value) == ("value == 600", 1, 300, "600")
     assert (found.stream, found.error) == ("double", "")
     assert snapshot.nodes["kept"].waits_for == f"breakpoint:{EDGE}"
+    assert snapshot.nodes["kept"].at_breakpoint
     assert snapshot.bottleneck == ""
+    assert "at a breakpoint" in run._repr_mimebundle_()["image/svg+xml"]
     assert "`kept` stands at a breakpoint on `double`: value 300 is held" in snapshot.sentence
     assert run.bottleneck(over=0.1).node is None
     assert run.edges().set_index("edge").loc[EDGE, "breakpoint"] == "value == 600"

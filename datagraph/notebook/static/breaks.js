@@ -2,6 +2,7 @@
 // becomes of it. A mark is hollow while nothing is held, filled with two bars while something is, crossed when it is broken.
 
 const STOP = "M-3.3,-8H3.3L8,-3.3V3.3L3.3,8H-3.3L-8,3.3V-3.3Z";
+const FUNCTION = /^(a|the) function\b/; // the condition is none that could be written
 const STOP_SIGNS = { waits: "M-0.1,0H0.1", stands: "M-2.6,-3.2V3.2M2.6,-3.2V3.2", broken: "M-2.8,-2.8L2.8,2.8M-2.8,2.8L2.8,-2.8" };
 const MAY = "Over value and position, as in Python: == < in and or not, value[…], value.name, + - / // %, len abs min max round str int float type_name";
 
@@ -67,7 +68,7 @@ function openBreak(view, edge, before = "") {
   const title = `Hold \`${nameOf(view, target)}\` at each value of \`${stream}\` where …`;
   const id = uniqueId();
   const field = html("input", { id, type: "text", class: "dgv-code", maxlength: 500, spellcheck: "false", autocomplete: "off", placeholder: 'value["price"] > 100', "aria-describedby": `${id}-may` });
-  field.value = before === "a function" ? "" : before;
+  field.value = FUNCTION.test(before) ? "" : before;
   const asked = () => field.value.trim();
   startChange(view, title, () => setBreak(view, edge, asked(), field), "Break there");
   const show = () => {
@@ -133,13 +134,13 @@ function makeBreakBox(view, edge) {
   const remove = button("Remove", "Hold nothing more; what is held goes on", () => setBreak(view, edge, null));
   const copy = button("Copy as Python", "Copy the Python that does the same", () => copyText(view, copy, pythonOf(edge, box.found)));
   const head = html("div", { class: "dgv-break-row" }, mark, html("b", {}, "Breakpoint"), condition, hits);
-  const said = html("span", { class: "dgv-break-said", role: "status" });
+  const said = html("span", {});
   const value = html("code", { class: "dgv-break-value", dir: "auto" });
   const go = button("Go on", "Let this value go on as it is", () => act("go"), { class: "dgv-primary" });
   const drop = button("Drop", "Pass this value over: the processor never gets it", () => act("drop"));
   const edit = button("Edit …", "Give the processor another value in its place", () => box.edit(), { "aria-expanded": "false" });
   const buttons = html("div", { class: "dgv-break-row" }, go, drop, edit, html("span", { class: "dgv-buttons" }, change, copy, remove));
-  const held = html("p", { class: "dgv-break-held" }, said, " ", value);
+  const held = html("p", { class: "dgv-break-held", role: "status" }, said, " ", value);
   const wrong = html("p", { class: "dgv-break-wrong", role: "alert" });
   const form = html("div", { class: "dgv-break-form", hidden: true });
   const element = html("div", { class: "dgv-break", role: "group", "aria-label": "Breakpoint", hidden: true, "data-lm-suppress-shortcuts": "true" }, head, held, buttons, form, wrong);
@@ -172,8 +173,9 @@ function drawBreakBox(view, box) {
 
 function pythonOf(edge, found) {
   const name = JSON.stringify(edge.def.name);
-  const set = `run.breakpoint(${name}, ${JSON.stringify(found?.condition ?? "")})`;
-  return stands(found) ? `stop = run.breakpoints[${name}]  # ${set}\nhit = stop.wait()\nhit.go()  # or hit.drop(), hit.replace(value)` : set;
+  const { condition = "" } = found ?? {};
+  const stop = `stop = ${FUNCTION.test(condition) ? `run.breakpoints[${name}]` : `run.breakpoint(${name}, ${JSON.stringify(condition)})`}`;
+  return `${stop}\nhit = stop.wait()\nhit.go()  # or hit.drop(), hit.replace(value); stop.remove()`;
 }
 
 // The held value as JSON in a field of its own; what is written there takes its place.
