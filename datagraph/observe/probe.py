@@ -237,14 +237,15 @@ def _waits_for(graph: Graph, node: Node, reports: Mapping[str, Mapping[str, Any]
 
 
 def _breakpoint(edge: Edge, probe: Probe) -> BreakpointState | None:
-    """The breakpoint that a living worker has at the edge's reader; a value that is held is shown before all else."""
+    """The breakpoint that who runs the edge's reader has there; a value that is held is shown before all else."""
     record = probe.nodes.get(edge.target)
     if record is None or probe.run.status != "running" or record.status in _ENDED:
         return None
     found: BreakpointState | None = None
+    owner = record.owner.partition(".")[0]
     for worker, facts in record.report.items():
         told = (facts.get("stops") or {}).get(edge.target_port)
-        if told is None or worker not in probe.workers:
+        if told is None or worker not in probe.workers or owner not in ("", worker):
             continue
         state = BreakpointState(
             condition=clean(str(told.get("where", "")), _LONGEST),

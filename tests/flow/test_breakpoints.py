@@ -309,3 +309,32 @@ def test_a_value_that_cannot_be_read_here_is_shown_as_text(owner: Script) -> Non
     assert "AttributeError" in str(broken.error)
     run.join(progress=False)
     assert owner.end() == (0, "completed [] [] 2000\n", "")
+
+
+HELD = """
+    attach(lease=2)
+    @dg.processor(outputs=("kept",))
+    async def kept(double: int) -> int:
+        return double
+    run = Flow(double, kept, name="held").start({"n": range(500)}, paused=True)
+    stop = run.breakpoint("double->kept.double", "value == 600")
+    run.resume()
+    print(stop.wait(timeout=10).position, run.id, flush=True)
+    run.join()
+"""
+
+
+def test_a_recovered_run_has_no_breakpoints(valkey_url: str, tmp_path: Path, anyio_backend: str) -> None:
+    """What was held when its process was killed is read again, and goes through: nothing is lost or repeated."""
+    Supervisor.attach(valkey_url, backend=anyio_backend, lease=2)
+    with script(tmp_path, HELD, valkey_url, anyio_backend) as process:
+        position, name = process.line().split()
+        assert position == "300"
+        soon(lambda: dg.attach_run(name).breakpoints)
+        process.kill()
+        process.end()
+        run = dg.recover(name, Flow(double, kept, name="held"), {"n": range(500)}, force=True)
+        assert run.breakpoints == {}
+        run.join(progress=False)
+        assert run["kept"].to_list() == [2 * n for n in range(500)]
+    Supervisor.detach()
