@@ -221,7 +221,6 @@ class LocalRun:
 
     async def _work(self) -> None:
         assert self._prepare is not None and self.executor is not None  # noqa: PT018
-        before = self.engine
         async with AsyncExitStack() as stack:
             engine = self.engine = StreamEngine(
                 self.store,
@@ -231,8 +230,8 @@ class LocalRun:
                 executors=self._executors,
                 on_record=self.note,
                 force=self.force,
+                before=self.engine,
             )
-            engine.keep_stops(before)
             for name, inbox in self.inboxes.items():
                 engine.on_stored[name] = inbox.stored
             await engine.run()

@@ -9,7 +9,7 @@ from typing import Any, TypeVar
 
 import msgspec
 
-from ..exceptions import DatagraphError, RunError, UnknownIOError
+from ..exceptions import DatagraphError, UnknownIOError
 from ..graph.model import Edge, Graph, Node
 from ..observe.watch import EdgeLook, NodeLook, Watcher
 from ..runtime.port import opened
@@ -118,7 +118,7 @@ class RunSubject:
         self._edge(edge)
         found = await held_at(self._local, edge)
         if found is None:
-            raise RunError(f"no value is held at {edge!r} now")
+            raise DatagraphError(f"no value is held at {edge!r} now")
         text = short(found.value, LONGEST_HELD) if found.exact else str(found.value)
         json_text = as_json(found.value, LONGEST_HELD) if found.exact else None
         return {"position": found.position, "text": text, "json": json_text}

@@ -105,6 +105,20 @@ async def answer(subject: Subject, content: Message) -> Message:
             return {"node": node, "port": port, "position": position}
 
 
+def knobs(graph: Graph, node: str) -> Message:
+    """What of a processor can be turned while it runs, with what it is; own settings with what they were tuned to."""
+    found = next((each for each in graph.processors() if each.name == node), None)
+    if found is None:
+        names = [each.name for each in graph.processors()]
+        raise UnknownIOError(f"the run has no processor {node!r}{suggest(node, names)}")
+    values = {name: found.attrs.get(name) for name in _KNOBS}
+    capacities = [edge.capacity for edge in graph.into(node)]
+    values["capacity"] = next((each for each in capacities if each is not None), None)
+    given = found.attrs.get("given") or {}
+    settings = {name: given.get(name) for name in list(found.attrs.get("settings") or ())[:MOST_LINES]}
+    return {"node": node, "knobs": _plain(values), "settings": _plain(settings)}
+
+
 async def _at_breakpoint(controls: Any, content: Message) -> Message:
     edge = _name(content, "edge")
     match content["kind"]:
@@ -130,20 +144,6 @@ def _json(text: object) -> Any:
         return json.loads(text)
     except (ValueError, RecursionError) as error:
         raise DatagraphError(f"this is no JSON: {error}; a text is written in quotes, a record as {{...}}") from None
-
-
-def knobs(graph: Graph, node: str) -> Message:
-    """What of a processor can be turned while it runs, with what it is; own settings with what they were tuned to."""
-    found = next((each for each in graph.processors() if each.name == node), None)
-    if found is None:
-        names = [each.name for each in graph.processors()]
-        raise UnknownIOError(f"the run has no processor {node!r}{suggest(node, names)}")
-    values = {name: found.attrs.get(name) for name in _KNOBS}
-    capacities = [edge.capacity for edge in graph.into(node)]
-    values["capacity"] = next((each for each in capacities if each is not None), None)
-    given = found.attrs.get("given") or {}
-    settings = {name: given.get(name) for name in list(found.attrs.get("settings") or ())[:MOST_LINES]}
-    return {"node": node, "knobs": _plain(values), "settings": _plain(settings)}
 
 
 def _edits(content: Message) -> Edits:

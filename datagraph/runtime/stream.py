@@ -49,9 +49,11 @@ class StreamEngine(Gates, LocalHub):
         on_record: Callable[[RunRecord], None] | None = None,
         beat: float = 0.5,
         force: bool = False,
+        before: StreamEngine | None = None,
     ) -> None:
         Gates.__init__(self)
         LocalHub.__init__(self, session)
+        self.keep_stops(before)
         self.force = force
         self.store = store
         self.works = list(works)

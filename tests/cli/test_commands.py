@@ -17,8 +17,8 @@ import datagraph as dg
 from tests.cli.kit import FLOWS, cli, command, environment, here
 
 COMMANDS = [
-    *("demo", "runs", "top", "draw", "forget", "recover", "stop", "pause", "resume", "cancel", "server"),
-    *("tune", "undo", "step", "break"),
+    *("demo", "runs", "top", "draw", "forget", "recover", "stop", "pause", "resume", "cancel", "server", "break"),
+    *("tune", "undo", "step"),
 ]
 
 

@@ -148,6 +148,14 @@ function makeBreakBox(view, edge) {
   return box;
 }
 
+function putBreakBox(view, edge) {
+  const { lens } = view;
+  lens.stop = makeBreakBox(view, edge);
+  const column = html("div", { class: "dgv-looked" });
+  lens.answer.replaceWith(column);
+  column.append(lens.stop.element, lens.answer);
+}
+
 function drawBreakBox(view, box) {
   const found = breakOf(view, (view.past ?? view.live)?.e[box.edge.index]);
   box.found = found;

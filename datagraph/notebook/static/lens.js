@@ -18,11 +18,11 @@ function openLens(view, part) {
   const facts = html("dl", { class: "dgv-numbers" });
   const charts = html("div", { class: "dgv-charts" });
   const answer = html("div", { class: "dgv-answer", "aria-live": "off" });
-  const stop = part.kind === "edge" ? makeBreakBox(view, part) : null;
   const head = html("div", { class: "dgv-lens-head" }, title, html("bdi", { class: "dgv-facts" }, ends), html("span", { class: "dgv-buttons" }, pause, more, close));
-  dom.lens.replaceChildren(head, html("div", { class: "dgv-lens-body" }, html("div", { class: "dgv-side" }, facts, charts), html("div", { class: "dgv-looked" }, ...(stop ? [stop.element] : []), answer)));
-  view.lens = { part, facts, answer, stop, pause, more, charts: chartsFor(part), values: new Map(), asking: false, asked: -Infinity, seen: null };
+  dom.lens.replaceChildren(head, html("div", { class: "dgv-lens-body" }, html("div", { class: "dgv-side" }, facts, charts), answer));
+  view.lens = { part, facts, answer, pause, more, charts: chartsFor(part), values: new Map(), asking: false, asked: -Infinity, seen: null };
   charts.append(...view.lens.charts.map((chart) => chart.figure));
+  if (part.kind === "edge") putBreakBox(view, part);
   put(dom.lens, "hidden", false);
   put(dom.lens, "aria-label", `Lens: ${part.def.name}`);
   say(answer, view.send && view.reached ? "Looking …" : view.live ? "No kernel is connected: values, source and errors are not in the recording." : "");
