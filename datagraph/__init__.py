@@ -5,6 +5,7 @@ from __future__ import annotations
 from .exceptions import (
     CodecError,
     CodecRefusedError,
+    ConditionError,
     CyclicFlowError,
     DatagraphError,
     DuplicateIOError,
@@ -70,6 +71,7 @@ __all__ = [
     "Batch",
     "CodecError",
     "CodecRefusedError",
+    "ConditionError",
     "Connect",
     "Context",
     "CyclicFlowError",

@@ -13,6 +13,7 @@ All of them are a `DatagraphError`, so one ``except`` is enough for a whole prog
     │   ├── UnknownIOError             a stream, port or node that the graph does not have
     │   ├── SignatureError             a function that does not fit its processor (also a TypeError)
     │   └── MismatchedIOError          a value or annotation that does not fit its stream
+    ├── ConditionError                 the text of a breakpoint's condition cannot be used (also a ValueError)
     ├── UnregisteredProcessorError     a processor that no function is bound to
     ├── ReadOnlyIOError                a write to a stream that belongs to another writer
     ├── RunError                       something about a run
@@ -109,6 +110,10 @@ class SignatureError(GraphError, TypeError):
 
 class MismatchedIOError(GraphError):
     """A value or an annotation that does not fit its stream."""
+
+
+class ConditionError(DatagraphError, ValueError):
+    """The text of a breakpoint's condition says what it may not, or cannot be read."""
 
 
 class UnregisteredProcessorError(DatagraphError):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from . import breaks
 from .main import app
 
-__all__ = ["app"]
+__all__ = ["app", "breaks"]

@@ -22,6 +22,7 @@ _STATUS = {
     "failed": "bold red",
     "cancelled": "red",
     "paused": "yellow",
+    "at breakpoint": "yellow",
 }
 _PIPE_WIDTH = 160  # where nobody says how wide a pipe is, nothing is cut
 _BAR = 12
@@ -95,7 +96,7 @@ def _nodes(snapshot: Snapshot) -> Table:
             shown.stylize("bold red")
         table.add_row(
             shown,
-            status_text(state.status, paused=state.paused),
+            status_text("at breakpoint" if state.at_breakpoint else state.status, paused=state.paused),
             _shares(state),
             number(state.read) if state.read else "",
             number(state.written) if state.written else "",

@@ -144,7 +144,7 @@ def _run_card(node: Node, state: NodeState, box: Box, culprit: bool) -> str:
         parts.append(text(box.center[0], box.y + 12.5, "bottleneck", "n b m on"))
         box = Box(box.x, box.y + _BAND, box.width, box.height - _BAND)
     x, right, inner = box.x + _PAD, box.x + box.width - _PAD, box.width - 2 * _PAD
-    parts.append(mark(x + 5, box.y + 16, *sign(state.status, paused=state.paused)))
+    parts.append(mark(x + 5, box.y + 16, *sign(state.status, paused=state.paused or state.at_breakpoint)))
     badge = _badge(state)
     room = inner - 18 - (text_width(badge, 11) + 8 if badge else 0)
     parts.append(text(x + 17, box.y + 20.5, fit(clean(node.label), room, 13, bold=True), "t"))
@@ -179,6 +179,8 @@ def _doing(state: NodeState) -> str:
     """What a node does most of its time, or its status where it does nothing any more."""
     if state.paused:
         return "paused"
+    if state.at_breakpoint:
+        return "at a breakpoint"
     share, what = max((state.busy, "busy"), (state.starved, "starved"), (state.blocked, "blocked"))
     if state.status not in ("running", "waiting") or share <= 0:
         return clean(state.status, 40)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import replace
+from dataclasses import asdict, replace
 from itertools import chain
 from math import floor, isfinite, log10
 from operator import attrgetter
@@ -14,7 +14,7 @@ import msgspec
 
 from ..exceptions import CodecError
 from ..graph.model import Edge, Graph
-from .snapshot import EdgeState, NodeState, Snapshot
+from .snapshot import BreakpointState, EdgeState, NodeState, Snapshot
 
 Tick = dict[str, Any]
 """A packed snapshot: plain JSON, nodes and edges as lists of values in the order of their graph."""
@@ -54,6 +54,7 @@ EDGE_FIELDS = (
     "seconds_to_drained",
     "waiting",
     "ended",
+    "breakpoint",
 )
 VERSION = 1
 MOST_TICKS = 600
@@ -64,6 +65,8 @@ _NODE_SHARES = frozenset(i for i, name in enumerate(NODE_FIELDS) if name in _SHA
 _EDGE_SHARES = frozenset(i for i, name in enumerate(EDGE_FIELDS) if name in _SHARES)
 _NODE_VALUES, _EDGE_VALUES = attrgetter(*NODE_FIELDS), attrgetter(*EDGE_FIELDS)
 _NODE_ERROR = NODE_FIELDS.index("error")
+_LEAST_EDGE_FIELDS = EDGE_FIELDS.index("breakpoint")
+"""Recordings from before there were breakpoints have so many."""
 _FACTS = ("at", "elapsed", "status", "paused", "stopping", "workers", "error", "sentence", "bottleneck", "edits")
 
 _ENCODER = msgspec.json.Encoder()
@@ -125,7 +128,8 @@ def decode(data: bytes) -> Tick:
 
 
 def _named(fields: Sequence[str], values: Sequence[Any]) -> dict[str, Any]:
-    return dict(zip(fields, values, strict=True))
+    earlier = fields is EDGE_FIELDS and _LEAST_EDGE_FIELDS <= len(values) < len(fields)
+    return dict(zip(fields, values, strict=not earlier))
 
 
 def _ends(edge: Edge) -> dict[str, str]:
@@ -141,6 +145,8 @@ def _values(state: NodeState | EdgeState, get: Callable[[Any], tuple[Any, ...]],
     for i, value in enumerate(values):
         if type(value) is float and value:
             values[i] = None if not isfinite(value) else round(value, 3) if i in shares else _significant(value)
+        elif type(value) is BreakpointState:
+            values[i] = asdict(value)
     return values
 
 

@@ -16,8 +16,8 @@ class NodeState:
     `busy`, `starved` and `blocked` are shares of its time over the window, working, waiting for input and waiting for
     room; they sum to 1, or are all 0 where nothing is known yet. `read` and `written` count values since the start of
     the run; `rate` is values read (for a source: written) a second. `waits_for` names the port or stream it waits for
-    right now. `cpu` is processor time over the same time, above 1 where calls compute side by side, None where nobody
-    knows; `loop` is the share in which it held its worker's event loop.
+    right now, or "breakpoint:<edge>". `cpu` is processor time over the same time, above 1 where calls compute side by
+    side, None where nobody knows; `loop` is the share in which it held its worker's event loop.
     """
 
     name: str
@@ -42,6 +42,27 @@ class NodeState:
     cpu: float | None = None
     loop: float = 0.0
 
+    @property
+    def at_breakpoint(self) -> bool:
+        """Whether a breakpoint holds a value that it waits for."""
+        return self.waits_for.startswith("breakpoint:")
+
+
+@dataclass(frozen=True, slots=True)
+class BreakpointState:
+    """A breakpoint at one moment: its condition as text, how many values it has held, and what it holds now.
+
+    `position` is that of the value in `stream`, None where nothing is held, and `value` a short text of it. `error`
+    says what its condition raised, if it did: then it holds nothing more.
+    """
+
+    condition: str
+    hits: int = 0
+    position: int | None = None
+    stream: str = ""
+    value: str = ""
+    error: str = ""
+
 
 @dataclass(frozen=True, slots=True)
 class EdgeState:
@@ -51,7 +72,8 @@ class EdgeState:
     nothing holds the writer back; `fill` is lag over capacity, in values or in bytes, whichever is fuller.
     `rate_in` and `rate_out` are values a second over the window; `seconds_to_full` and `seconds_to_drained` follow
     from them, None where neither will come. `waiting` says who waits on this edge: its writer for room, its reader for
-    values, both, nobody (""), or that it is "closed" (ended and read to the end).
+    values, both, nobody (""), or that it is "closed" (ended and read to the end). `breakpoint` is the one at its
+    reader.
     """
 
     name: str
@@ -70,6 +92,7 @@ class EdgeState:
     seconds_to_drained: float | None = None
     waiting: Waiting = ""
     ended: bool = False
+    breakpoint: BreakpointState | None = None
 
 
 @dataclass(frozen=True, slots=True)

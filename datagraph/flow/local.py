@@ -230,6 +230,7 @@ class LocalRun:
                 executors=self._executors,
                 on_record=self.note,
                 force=self.force,
+                before=self.engine,
             )
             for name, inbox in self.inboxes.items():
                 engine.on_stored[name] = inbox.stored

@@ -9,9 +9,8 @@ from ..exceptions import UnknownIOError
 from ..graph.check import suggest
 from ..graph.edit import Tune
 from ..graph.model import Graph
-from ..runtime.breakpoints import Stop
 from ..runtime.bridge import RuntimeThread
-from .breakpoints import Breakpoint
+from .breakpoints import Breakpoint, breakpoint_at, breakpoints_of
 from .local import LocalRun
 from .replay import replayed
 from .shadow import Shadow
@@ -100,22 +99,25 @@ class Steered:
     async def _step(self, node: str, count: int) -> None:
         await self._local.steering.do("step", node=node, count=count)
 
-    def breakpoint(self, edge: str, predicate: Callable[[Any], Any]) -> Breakpoint:
-        """Hold the reader of an edge, "words->count.words", at each value for which the predicate is true.
+    def breakpoint(self, edge: str, where: str | Callable[[Any], Any]) -> Breakpoint:
+        """Hold the reader of an edge at each value for which a condition is true, until somebody decides about it.
 
-        The predicate is called for every value that comes by, in the process that runs the nodes, which must be this
-        one; another breakpoint on the edge takes the place of the one before. Raises UnknownIOError, RunError.
+        It is tried on every value that the reader has not taken yet. Another one on the edge takes its place. It
+        outlives a restart of the node, but not of the process: after `dg.recover` there is none.
+
+        Args:
+            edge: its name, "words->count.words".
+            where: a condition as text, over `value` and `position`, such as ``'value["price"] > 100'``, in any process
+                (see `ConditionError` for what it may have); or a function of the value, where the nodes run.
+
+        Raises ConditionError, UnknownIOError, RunError.
         """
-        found = next((each for each in self.graph.edges if each.name == edge), None)
-        names = [each.name for each in self.graph.edges if self.graph.node(each.target).kind == "processor"]
-        if found is None or edge not in names:
-            raise UnknownIOError(f"no processor reads an edge {edge!r}{suggest(edge, names)}; there are: {names}")
-        stop = Stop(predicate)
-        self._thread.call(self._stop_at, found.target, found.target_port, stop)
-        return Breakpoint(self._local, edge, stop)
+        return self._thread.call(breakpoint_at, self._local, edge, where)
 
-    async def _stop_at(self, node: str, port: str, stop: Stop) -> None:
-        self._local.working_engine().set_stop(node, port, stop)
+    @property
+    def breakpoints(self) -> dict[str, Breakpoint]:
+        """The breakpoints of the run by edge, whoever has set them."""
+        return self._thread.call(breakpoints_of, self._local)
 
     @property
     def offers(self) -> Mapping[str, Processor]:

@@ -13,8 +13,12 @@ from typing import TYPE_CHECKING, Any
 import anyio
 
 from .. import exceptions
-from ..exceptions import DatagraphError, RunError
+from ..exceptions import DatagraphError, RunError, UnknownIOError
+from ..graph.check import suggest
 from ..graph.edit import Edit, code, edits_of, from_dict, to_dict
+from ..graph.model import Graph
+from ..runtime.breakpoints import Stop
+from ..runtime.conditions import Condition
 
 if TYPE_CHECKING:
     from .local import LocalRun
@@ -22,6 +26,10 @@ if TYPE_CHECKING:
 Answer = dict[str, Any]
 PATIENCE = 10.0
 """Seconds that an answer from another process is waited for; a request that is older is not done any more."""
+
+
+VERDICTS = ("go", "drop", "replace")
+"""What can become of a value that is held."""
 
 
 class Steering:
@@ -38,10 +46,12 @@ class Steering:
             "step": self._step,
             "seek": self._seek,
             "known": self._known,
+            "breakpoint": self._breakpoint,
+            "decide": self._decide,
         }
 
     async def do(self, call: str, **facts: Any) -> Any:
-        """Plan, change, undo, step, seek or known, here or by whoever runs the nodes; raises what that raised."""
+        """One of the calls above, here or by whoever runs the nodes; raises what that raised."""
         if self._local.is_working:
             return await self._calls[call](**facts)
         return await self._ask(call, facts)
@@ -88,6 +98,32 @@ class Steering:
             if name not in names
         ]
 
+    async def _breakpoint(self, edge: str, where: str | None) -> Answer:
+        stop = None if where is None else Stop(Condition(where))
+        await self.stop_at(edge, stop)
+        return {"edge": edge, "where": None if stop is None else stop.text}
+
+    async def stop_at(self, edge: str, stop: Stop | None) -> None:
+        """Put a breakpoint on an edge, here; None takes away what is there."""
+        engine = self._local.working_engine()
+        engine.set_stop(*port_of(self._local.graph, edge), stop)
+        await self._local.session.beat(engine.report())  # whoever looks sees it at once
+
+    async def _decide(self, edge: str, verdict: str, position: int, value: Any = None) -> Answer:
+        engine = self._local.working_engine()
+        stop = engine.stops.get(port_of(self._local.graph, edge))
+        held = None if stop is None else stop.at(position)
+        if held is None:
+            now = "no value is" if stop is None or stop.held is None else f"the value {stop.held.position} is"
+            raise RunError(f"value {position} is not held at {edge!r} any more: {now}; nothing was decided")
+        if verdict not in VERDICTS:
+            raise RunError(f"{verdict!r} is nothing that can become of a value; it can: {', '.join(VERDICTS)}")
+        if verdict == "replace":
+            held.value = value
+        held.decide("drop" if verdict == "drop" else "go")
+        await self._local.session.beat(engine.report())
+        return {"edge": edge, "position": position, "verdict": verdict}
+
     # -- asked for ------------------------------------------------------------------------------------------------
 
     async def _ask(self, call: str, facts: Mapping[str, Any]) -> Any:
@@ -133,6 +169,18 @@ class Steering:
         except (KeyError, TypeError, ValueError) as error:
             why = f"the run was asked for what it does not know ({error}): upgrade datagraph where it runs"
             return json.dumps({"error": why, "type": "RunError"}).encode()
+
+
+def port_of(graph: Graph, edge: str) -> tuple[str, str]:
+    """The node and the port that read an edge; UnknownIOError for one that no processor reads."""
+    read = [each for each in graph.edges if graph.node(each.target).kind == "processor"]
+    found = next((each for each in read if each.name == edge), None)
+    if found is None:
+        names = [each.name for each in read]
+        raise UnknownIOError(
+            f"no processor reads an edge {edge!r}{suggest(edge, names)}; there are: {', '.join(names)}"
+        )
+    return found.target, found.target_port
 
 
 def as_data(edits: Edit | Sequence[Edit]) -> list[dict[str, Any]]:

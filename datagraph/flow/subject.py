@@ -14,6 +14,8 @@ from ..graph.model import Edge, Graph, Node
 from ..observe.watch import EdgeLook, NodeLook, Watcher
 from ..runtime.port import opened
 from ..streams.records import Probe
+from ..streams.text import short
+from .breakpoints import as_json, held_at
 from .letters import read_letter
 from .local import LocalRun
 
@@ -21,6 +23,8 @@ R = TypeVar("R")
 _ACTIONS = ("pause", "resume", "stop", "cancel")
 LONGEST_SOURCE = 20_000
 """Characters of a processor's source that a run keeps, so that other processes can show it."""
+LONGEST_HELD = 4_000
+"""Characters that a view is shown of a value that is held."""
 
 
 class RunSubject:
@@ -95,6 +99,29 @@ class RunSubject:
     async def seek(self, node: str, port: str, position: int) -> object:
         """Have an input go on at another position of its stream."""
         return await self._local.steering.do("seek", node=node, port=port, position=position)
+
+    async def breakpoint(self, edge: str, where: str | None) -> Mapping[str, Any]:
+        """Hold the reader of an edge at values that a condition chooses; None takes the breakpoint away."""
+        await self._local.steering.do("breakpoint", edge=edge, where=where)
+        if where is None:
+            return {"edge": edge, "where": None, "code": f"run.breakpoints[{edge!r}].remove()"}
+        return {"edge": edge, "where": where, "code": f"run.breakpoint({edge!r}, {where!r})"}
+
+    async def decide(self, edge: str, verdict: str, position: int, value: Any = None) -> Mapping[str, Any]:
+        """Let the value that is held at a position go on, drop it, or replace it."""
+        await self._local.steering.do("decide", edge=edge, verdict=verdict, position=position, value=value)
+        given = repr(value) if verdict == "replace" else ""
+        return {"edge": edge, "position": position, "code": f"run.breakpoints[{edge!r}].hit.{verdict}({given})"}
+
+    async def held(self, edge: str) -> Mapping[str, Any]:
+        """The value that is held at an edge: its "position", a "text" of it, and "json" where that can carry it."""
+        self._edge(edge)
+        found = await held_at(self._local, edge)
+        if found is None:
+            raise DatagraphError(f"no value is held at {edge!r} now")
+        text = short(found.value, LONGEST_HELD) if found.exact else str(found.value)
+        json_text = as_json(found.value, LONGEST_HELD) if found.exact else None
+        return {"position": found.position, "text": text, "json": json_text}
 
     async def known(self) -> list[Mapping[str, Any]]:
         """The processors that could be put into the run."""

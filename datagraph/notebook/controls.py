@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Protocol
 
@@ -17,10 +18,11 @@ MOST_STEPS = 1_000_000
 MOST_LINES = 200
 MOST_KNOWN = 500
 _MOST_LINE = 400
-_CALLS = ("plan", "change", "undo", "step", "resend", "known", "seek")
+MOST_VALUE = 100_000
+_CALLS = ("plan", "change", "undo", "step", "resend", "known", "seek", "breakpoint", "decide", "held")
 KINDS = frozenset((*_CALLS, "knobs"))
 """The messages that are answered here."""
-ACTING = frozenset({"change", "undo", "step", "resend", "seek"})
+ACTING = frozenset({"change", "undo", "step", "resend", "seek", "breakpoint", "decide"})
 """Those after which the run looks different."""
 _KNOBS = ("capacity", "concurrency", "workers", "rate", "retries", "timeout", "on_error")
 Edits = list[dict[str, Any]]
@@ -50,6 +52,15 @@ class Controls(Protocol):
 
     async def seek(self, node: str, port: str, position: int) -> object:
         """Have a node read one of its inputs again, or on, from a position."""
+
+    async def breakpoint(self, edge: str, where: str | None) -> Mapping[str, Any]:
+        """Hold the reader of an edge at values that a condition chooses; None takes it away; the "code" of that."""
+
+    async def decide(self, edge: str, verdict: str, position: int, value: Any = None) -> Mapping[str, Any]:
+        """Let the value that is held there "go" on, "drop" it, or "replace" it; the "code" of that."""
+
+    async def held(self, edge: str) -> Mapping[str, Any]:
+        """What is held at an edge: "position", "text", and "json" where that carries the value."""
 
 
 def offered(subject: Subject | None) -> list[str]:
@@ -85,6 +96,8 @@ async def answer(subject: Subject, content: Message) -> Message:
             return {"node": node, "count": int(await controls.resend(node))}
         case "known":
             return {"known": [_processor(each) for each in list(await controls.known())[:MOST_KNOWN]]}
+        case "breakpoint" | "decide" | "held":
+            return await _at_breakpoint(controls, content)
         case _:
             node, port = _name(content, "node"), _name(content, "port")
             position = _whole(content, "position", 0, 2**53)
@@ -106,6 +119,33 @@ def knobs(graph: Graph, node: str) -> Message:
     return {"node": node, "knobs": _plain(values), "settings": _plain(settings)}
 
 
+async def _at_breakpoint(controls: Any, content: Message) -> Message:
+    edge = _name(content, "edge")
+    match content["kind"]:
+        case "breakpoint":
+            where = content.get("where")
+            if where is not None and not isinstance(where, str):
+                raise DatagraphError(f"a condition is a text; got {lens.cell(where)}")
+            return {"edge": edge, "code": lens.lines(str((await controls.breakpoint(edge, where))["code"]))}
+        case "decide":
+            position, verdict = _whole(content, "position", 0, 2**53), _name(content, "verdict")
+            value = _json(content.get("value")) if verdict == "replace" else None
+            told = await controls.decide(edge, verdict, position, value)
+            return {"edge": edge, "position": position, "code": lens.lines(str(told["code"]))}
+        case _:
+            held = await controls.held(edge)
+            return {"position": held["position"], "text": lens.lines(str(held["text"])), "json": held["json"]}
+
+
+def _json(text: object) -> Any:
+    if not isinstance(text, str) or len(text) > MOST_VALUE:
+        raise DatagraphError(f"a value is given as JSON of at most {MOST_VALUE:,} characters; got {lens.cell(text)}")
+    try:
+        return json.loads(text)
+    except (ValueError, RecursionError) as error:
+        raise DatagraphError(f"this is no JSON: {error}; a text is written in quotes, a record as {{...}}") from None
+
+
 def _edits(content: Message) -> Edits:
     edits = content.get("edits")
     if not isinstance(edits, list) or not edits or not all(isinstance(edit, dict) for edit in edits):
@@ -118,7 +158,8 @@ def _edits(content: Message) -> Edits:
 def _name(content: Message, key: str) -> str:
     name = content.get(key)
     if not isinstance(name, str) or not name:
-        raise DatagraphError(f"{content['kind']!r} needs the name of a {key}; got {lens.cell(name)}")
+        article = "an" if key[0] in "aeiou" else "a"
+        raise DatagraphError(f"{content['kind']!r} needs the name of {article} {key}; got {lens.cell(name)}")
     return name
 
 

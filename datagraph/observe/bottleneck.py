@@ -79,6 +79,9 @@ class _Case:
         self.work = {name: state for name, state in self.nodes.items() if graph.node(name).kind == "processor"}
 
     def solve(self) -> Bottleneck:
+        at_breakpoint = self._at_breakpoint()
+        if at_breakpoint is not None:
+            return at_breakpoint
         if not self.snapshot.elapsed or not any(map(_known, self.nodes.values())):
             over = f"the run {_ENDS.get(self.snapshot.status, 'ended')} before anything was measured"
             return Bottleneck(None, over if self.over else "the run has just begun: nothing is known yet")
@@ -155,6 +158,19 @@ class _Case:
                 lag = max(edge.lag for edge in self._into(name))
                 wait = "1 value waits" if lag == 1 else f"{number(lag)} values wait"
                 return Bottleneck(name, f"{self._name(name)} is paused: {wait} for it", {"paused": True})
+        return None
+
+    def _at_breakpoint(self) -> Bottleneck | None:
+        """Who stands at a breakpoint holds everything up because somebody wants to look: it is no bottleneck."""
+        if self.over or self.snapshot.paused:
+            return None
+        for edge in self.snapshot.edges.values():
+            found = edge.breakpoint
+            if found is None or found.position is None:
+                continue
+            said = f"{self._name(edge.target)} stands at a breakpoint on {self._name(edge.stream)}"
+            held = f"value {number(found.position)} is held until it is let go, dropped or replaced"
+            return Bottleneck(None, f"{said}: {held}", {"edge": edge.name, "position": found.position})
         return None
 
     def _nothing_full(self) -> Bottleneck:

@@ -6,7 +6,7 @@ from dataclasses import asdict
 from typing import TYPE_CHECKING
 
 from ..events.journal import EDGE_FIELDS, NODE_FIELDS, Journal
-from ..events.snapshot import Snapshot
+from ..events.snapshot import EdgeState, Snapshot
 from ..graph.model import OUTPUT_PREFIX
 
 if TYPE_CHECKING:
@@ -19,7 +19,7 @@ _WHOLE = (
     *("dead_letters", "version"),
 )
 _FLAGS = ("paused", "resumable", "ended")
-_TEXTS = ("kind", "name", "status", "waits_for", "error", "waiting")
+_TEXTS = ("kind", "name", "status", "waits_for", "error", "waiting", "breakpoint")
 HISTORY_COLUMNS = (
     "at",
     "elapsed",
@@ -41,14 +41,19 @@ def nodes_frame(snapshot: Snapshot) -> pd.DataFrame:
 def edges_frame(snapshot: Snapshot) -> pd.DataFrame:
     """One row an edge, in the graph's order; the columns are `EDGE_COLUMNS`, as `EdgeState` says.
 
-    What will never come is NaN in the two columns of seconds; `capacity` is <NA> where nothing holds the writer back.
+    Of a `breakpoint` it is the condition. What will never come is NaN in the two columns of seconds; `capacity` is
+    <NA> where nothing holds the writer back.
     """
     import pandas as pd
 
-    rows = [{"edge": state.name, **asdict(state)} for state in snapshot.edges.values()]
+    rows = [{"edge": state.name, **asdict(state), "breakpoint": _condition(state)} for state in snapshot.edges.values()]
     frame = pd.DataFrame(rows, columns=list(EDGE_COLUMNS))
     floats = {"seconds_to_full": "float64", "seconds_to_drained": "float64"}
     return frame.astype({"capacity": "Int64", **floats})
+
+
+def _condition(state: EdgeState) -> str | None:
+    return None if state.breakpoint is None else state.breakpoint.condition
 
 
 def history_frame(journal: Journal) -> pd.DataFrame:
@@ -66,7 +71,10 @@ def history_frame(journal: Journal) -> pd.DataFrame:
         for node, values in zip(graph.nodes, tick["n"], strict=True):
             rows.append({**when, "kind": "node", "name": node.name, **dict(zip(NODE_FIELDS, values, strict=True))})
         for edge, values in zip(graph.edges, tick["e"], strict=True):
-            rows.append({**when, "kind": "edge", "name": edge.name, **dict(zip(EDGE_FIELDS, values, strict=True))})
+            state = dict(zip(EDGE_FIELDS, values, strict=False))  # earlier recordings have no breakpoints
+            stop = state.get("breakpoint")
+            condition = None if stop is None else stop["condition"]
+            rows.append({**when, "kind": "edge", "name": edge.name, **state, "breakpoint": condition})
     frame = pd.DataFrame(rows, columns=list(HISTORY_COLUMNS))
     types = dict.fromkeys(HISTORY_COLUMNS, "float64")
     types |= dict.fromkeys(_WHOLE, "Int64") | dict.fromkeys(_FLAGS, "boolean")

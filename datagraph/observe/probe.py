@@ -9,8 +9,9 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any, NamedTuple
 
-from ..events.snapshot import EdgeState, NodeState, Snapshot, Waiting
+from ..events.snapshot import BreakpointState, EdgeState, NodeState, Snapshot, Waiting
 from ..graph.model import Edge, Graph, Node
+from ..graph.text import clean
 from ..streams.records import NodeRecord, Probe, ReaderRecord, StreamRecord
 from .bottleneck import bottleneck
 from .rates import fill, rate, seconds_to_drained, seconds_to_full, shares
@@ -22,6 +23,7 @@ LOOKS = 50
 Times = Mapping[str, tuple[float, ...]]
 _NONE = (0.0,) * 5  # seconds busy, starved, blocked, of processor time, of the event loop
 _ENDED = {"done", "failed"}
+_LONGEST = 500  # characters of what a process says of a breakpoint
 
 
 class _Look(NamedTuple):
@@ -205,7 +207,7 @@ def _node(graph: Graph, node: Node, probe: Probe, look: _Look, before: _Look) ->
         skipped=counters.get("skipped", 0),
         dead_letters=counters.get("dead_letters", 0),
         resumable=_resumable(node, record, probe),
-        waits_for="" if record.status in _ENDED else _waits_for(live),
+        waits_for="" if record.status in _ENDED else _waits_for(graph, node, live),
         error=_message(record.error),
         cpu=cpu / all_ if all_ and not math.isnan(cpu) else None,
         loop=loop / all_ if all_ else 0.0,
@@ -223,10 +225,39 @@ def _status(node: Node, record: NodeRecord, probe: Probe) -> str:
     return record.status
 
 
-def _waits_for(reports: Mapping[str, Mapping[str, Any]]) -> str:
-    """The port or stream that it waits for, if all of its workers wait."""
-    waits = [str(facts.get("waits", "")).partition(":")[2] for facts in reports.values()]
-    return waits[0] if waits and all(waits) else ""
+def _waits_for(graph: Graph, node: Node, reports: Mapping[str, Mapping[str, Any]]) -> str:
+    """The port or stream that it waits for, if all of its workers wait, or the edge of the breakpoint that holds it."""
+    waits = [str(facts.get("waits", "")).partition(":") for facts in reports.values()]
+    if not waits or not all(what for _, _, what in waits):
+        return ""
+    kind, _, what = waits[0]
+    if kind != "breakpoint":
+        return what
+    return f"breakpoint:{next((edge.name for edge in graph.into(node.name) if edge.target_port == what), what)}"
+
+
+def _breakpoint(edge: Edge, probe: Probe) -> BreakpointState | None:
+    """The breakpoint that who runs the edge's reader has there; a value that is held is shown before all else."""
+    record = probe.nodes.get(edge.target)
+    if record is None or probe.run.status != "running" or record.status in _ENDED:
+        return None
+    found: BreakpointState | None = None
+    owner = record.owner.partition(".")[0]
+    for worker, facts in record.report.items():
+        told = (facts.get("stops") or {}).get(edge.target_port)
+        if told is None or worker not in probe.workers or owner not in ("", worker):
+            continue
+        state = BreakpointState(
+            condition=clean(str(told.get("where", "")), _LONGEST),
+            hits=int(told.get("hits", 0)),
+            position=None if told.get("position") is None else int(told["position"]),
+            stream=str(told.get("stream", "")),
+            value=clean(str(told.get("value", "")), _LONGEST),
+            error=clean(str(told.get("error", "")), _LONGEST),
+        )
+        if found is None or (found.position is None and state.position is not None):
+            found = state
+    return found
 
 
 def _resumable(node: Node, record: NodeRecord, probe: Probe) -> bool:
@@ -255,6 +286,7 @@ def _edge(graph: Graph, edge: Edge, probe: Probe, look: _Look, before: _Look) ->
         "read": read,
         "rate_in": into,
         "rate_out": out,
+        "breakpoint": _breakpoint(edge, probe),
     }
     if stream is None:
         return EdgeState(capacity=edge.capacity, **counted)

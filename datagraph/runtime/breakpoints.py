@@ -1,64 +1,112 @@
-"""Breakpoints: a port holds a value that a predicate chooses, until somebody says what becomes of it."""
+"""Breakpoints: a port holds a value that a condition chooses, until somebody says what becomes of it."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import cached_property
 from typing import TYPE_CHECKING, Any, Literal
 
 import anyio
+
+from ..streams.text import cut, short
+from .conditions import Condition
 
 if TYPE_CHECKING:
     from .port import Port
 
 Verdict = Literal["go", "drop"]
+LONGEST_PREVIEW = 120
+"""Characters of a held value that other processes are shown before they ask for it."""
+_LONGEST_ERROR = 300
 
 
 class Stop:
-    """A breakpoint as a port sees it; `held` is the value that it holds now, if it holds one.
+    """A breakpoint as ports see it: several, where a node has several workers.
 
-    Everything is called in the loop of the run. A predicate that raises chooses nothing more: see `error`.
+    Everything is called in the loop of the run. A condition that raises chooses nothing more: see `error`.
     """
 
-    def __init__(self, predicate: Callable[[Any], Any]) -> None:
-        self.predicate = predicate
+    def __init__(self, where: Condition | Callable[[Any], Any]) -> None:
+        self.where = where
         self.hits = 0
         self.error: Exception | None = None
-        self.held: Held | None = None
-        self.removed = False
         self.changed = anyio.Event()
+        self.on_hold: Callable[[], None] | None = None
+        self._at: list[Held] = []
+        self._last = ("", -1)
+        if isinstance(where, Condition):
+            self._test, self._needs_position = where.test, where.needs_position
+        else:
+            self._test, self._needs_position = where, False
 
-    def first(self, values: list[Any], start: int) -> int | None:
-        """The place of the first value from `start` on that it chooses."""
-        if self.removed or self.error is not None:
+    @property
+    def text(self) -> str:
+        """The condition as it was written; of a function its name."""
+        if isinstance(self.where, Condition):
+            return self.where.text
+        name = getattr(self.where, "__name__", type(self.where).__name__)
+        return "a function" if name == "<lambda>" else f"the function {cut(str(name), 80)}"
+
+    @property
+    def held(self) -> Held | None:
+        """The value that it holds now, the first of them, if there is one that nobody has decided about."""
+        return next((held for held in self._at if held.verdict is None), None)
+
+    def at(self, position: int) -> Held | None:
+        """The value that it holds at a position."""
+        return next((held for held in self._at if held.verdict is None and held.position == position), None)
+
+    def facts(self) -> dict[str, Any]:
+        """What others are told of it, as JSON has it."""
+        facts: dict[str, Any] = {"where": self.text, "hits": self.hits}
+        if self.error is not None:
+            facts["error"] = cut(f"{type(self.error).__name__}: {self.error}", _LONGEST_ERROR)
+        held = self.held
+        if held is not None:
+            facts |= {"stream": held.stream, "position": held.position, "value": held.preview}
+        return facts
+
+    def first(self, port: Port, start: int) -> int | None:
+        """The place of the first unread value from `start` on that it chooses."""
+        if self.error is not None:
             return None
-        for place in range(start, len(values)):
-            try:
-                chosen = self.predicate(values[place])
-            except Exception as error:
-                self.error = error
-                self._tell()
-                return None
-            if chosen:
-                return place
+        test, values = self._test, port.unread
+        try:
+            for place in range(start, len(values)):
+                if self._needs_position:
+                    chosen = test(values[place], port.where(port.position + place)[1])
+                else:
+                    chosen = test(values[place])
+                if chosen:
+                    return place
+        except Exception as error:
+            self.error = error
+            self._tell()
         return None
 
     def hold(self, held: Held) -> None:
         """A port holds this."""
-        self.hits += 1
-        self.held = held
+        if self._last != (held.stream, held.position):  # else it was passed on meanwhile by a pause, and came back
+            self._last = (held.stream, held.position)
+            self.hits += 1
+        self._at.append(held)
         self._tell()
+        if self.on_hold is not None:
+            self.on_hold()
 
     def let_go(self, held: Held) -> None:
         """It is held no more."""
-        if self.held is held:
-            self.held = None
-            self._tell()
+        self._at.remove(held)
+        self._tell()
 
-    def remove(self) -> None:
-        """Choose nothing more; what is held goes on."""
-        self.removed = True
-        if self.held is not None:
-            self.held.decide("go")
+    def poke(self) -> None:
+        """Have ports look again whether they are to wait any more."""
+        for held in self._at:
+            held.poke()
+
+    def leave(self) -> None:
+        """It is nobody's breakpoint any more: what it holds is looked at by the one that took its place, or goes on."""
+        self.poke()
         self._tell()
 
     def _tell(self) -> None:
@@ -69,11 +117,17 @@ class Stop:
 class Held:
     """A value that is held: where it stands in its stream, and what is to become of it."""
 
-    def __init__(self, value: Any, position: int) -> None:
+    def __init__(self, value: Any, stream: str, position: int) -> None:
         self.value = value
+        self.stream = stream
         self.position = position
         self.verdict: Verdict | None = None
         self.decided = anyio.Event()
+
+    @cached_property
+    def preview(self) -> str:
+        """The value as a short text, made once: it may be slow."""
+        return short(self.value, LONGEST_PREVIEW)
 
     def decide(self, verdict: Verdict) -> None:
         """Let it go on, with `value` as it is now, or drop it."""
@@ -87,10 +141,16 @@ class Held:
         decided.set()
 
 
+def put_on(port: Port, stop: Stop | None) -> None:
+    """Have a port look at all that it has unread by this breakpoint from now on."""
+    port.stop = stop
+    port.checked, port.upto = 0, None
+
+
 async def let_through(port: Port, *, wait: bool) -> bool:
     """Look for values that a breakpoint chooses; at the first one, wait for what becomes of it."""
     while (stop := port.stop) is not None and port.unread:
-        place = stop.first(port.unread, max(0, port.checked - port.position))
+        place = stop.first(port, max(0, port.checked - port.position))
         if place is None:
             port.checked, port.upto = port.position + len(port.unread), None
             return True
@@ -100,16 +160,17 @@ async def let_through(port: Port, *, wait: bool) -> bool:
         if not wait or port.halts():
             return False
         at, value = port.position, port.unread[0]
-        held = Held(value, port.where(at)[1])
+        segment, position = port.where(at)
+        held = Held(value, segment.stream, position)
         stop.hold(held)
         try:
-            with port.clock.paused():
-                while held.verdict is None and _is_next(port, at, value) and not port.halts():
+            with port.clock.held(port.name):
+                while held.verdict is None and port.stop is stop and _is_next(port, at, value) and not port.halts():
                     await held.decided.wait()
         finally:
             stop.let_go(held)
-        if not _is_next(port, at, value):
-            continue  # a change of the wiring has taken it from here: what is decided of it is decided elsewhere
+        if not _is_next(port, at, value) or (held.verdict is None and port.stop is not stop):
+            continue  # it was taken from here by a change of the wiring, or another breakpoint is to look at it
         if held.verdict is None:
             return False
         port.checked = port.position + 1

@@ -27,7 +27,10 @@ class Clock:
 
     @property
     def waits_for(self) -> str:
-        """What it waits for: ``room:<stream>``, ``values:<port>,...``, "turn", "resume"; "" while it works."""
+        """What it waits for: ``room:<stream>``, ``values:<port>,...``, ``breakpoint:<port>``, "turn" or "resume".
+
+        While it works that is "".
+        """
         kind = self._kind()
         works = kind == "busy" or (kind == "starved" and self._working)
         return "" if works else self._waits[kind][-1]
@@ -54,6 +57,12 @@ class Clock:
     def paused(self) -> Iterator[None]:
         """Time in here does not count at all."""
         with self._waiting("paused", "resume"):
+            yield
+
+    @contextmanager
+    def held(self, port: str) -> Iterator[None]:
+        """Time in here a breakpoint holds a value of this port; it does not count either."""
+        with self._waiting("paused", f"breakpoint:{port}"):
             yield
 
     @contextmanager

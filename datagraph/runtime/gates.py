@@ -7,14 +7,18 @@ from time import monotonic
 import anyio
 
 from ..streams.records import RunRecord
-from .breakpoints import Stop
+from ..streams.store import Session
+from .breakpoints import Stop, put_on
 from .node import Node
+
+_HURRY_SECONDS = 0.2
 
 
 class Gates:
     """The part of an engine that nodes ask before they go on."""
 
     nodes: list[Node]
+    session: Session
 
     def __init__(self) -> None:
         self.record: RunRecord | None = None
@@ -23,6 +27,7 @@ class Gates:
         self._next_attempt: dict[str, float] = {}
         self._steps: dict[str, int] = {}
         self._stops: dict[tuple[str, str], Stop] = {}
+        self._hurried = 0.0
 
     def is_paused(self, node: str) -> bool:
         return self.is_held(node) and not self._steps.get(node)
@@ -34,15 +39,35 @@ class Gates:
     def stop_at(self, node: str, port: str) -> Stop | None:
         return self._stops.get((node, port))
 
+    @property
+    def stops(self) -> dict[tuple[str, str], Stop]:
+        """The breakpoints, by node and port; a node that begins again finds its own here."""
+        return self._stops
+
     def set_stop(self, node: str, port: str, stop: Stop | None) -> None:
-        """Hold the values of a port that a predicate chooses; None: not any more."""
-        if stop is None:
-            self._stops.pop((node, port), None)
-        else:
+        """Hold what a breakpoint chooses of the values that the node has not taken from a port; None: not any more."""
+        before = self._stops.pop((node, port), None)
+        if stop is not None:
             self._stops[node, port] = stop
+            stop.on_hold = self._hurry
         for each in self.nodes:
             if each.name == node and port in each.ports:
-                each.ports[port].stop = stop
+                put_on(each.ports[port], stop)
+                each.press()
+        if before is not None:
+            before.leave()
+
+    def keep_stops(self, before: Gates | None) -> None:
+        """Have the breakpoints that there were in this process before, when the run is opened again."""
+        for (node, port), stop in () if before is None else before.stops.items():
+            self.set_stop(node, port, stop)
+
+    def _hurry(self) -> None:
+        """Tell others soon, not only with the next beat: somebody waits for it."""
+        now = monotonic()
+        if now - self._hurried > _HURRY_SECONDS:
+            self._hurried = now
+            self.session.signals.set("run")
 
     def step(self, node: str, count: int) -> None:
         """Let a paused node do so many values more."""

@@ -274,8 +274,8 @@ class Port:
 
     def poke(self) -> None:
         """Have whoever waits at a breakpoint look again."""
-        if self.stop is not None and self.stop.held is not None:
-            self.stop.held.poke()
+        if self.stop is not None:
+            self.stop.poke()
 
     def gather(self, count: int) -> None:
         """Have `count` values unread, or all that are here: small frames are not to stay small from node to node."""

@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Any
 
+from .breakpoints import Stop
 from .node import Node
 
 _SPENT = ("busy", "starved", "blocked", "cpu", "loop")
 
 
-def report_of(nodes: Iterable[Node]) -> dict[str, dict[str, Any]]:
-    """What each node here spent its time on, in seconds so far (`Clock`, `Meter`), and what it waits for."""
+def report_of(nodes: Iterable[Node], stops: Mapping[tuple[str, str], Stop]) -> dict[str, dict[str, Any]]:
+    """What each node here spent its time on, in seconds so far (`Clock`, `Meter`), what it waits for; breakpoints."""
     report: dict[str, dict[str, Any]] = {}
     waits: dict[str, list[str]] = {}
     for node in nodes:
@@ -32,4 +33,7 @@ def report_of(nodes: Iterable[Node]) -> dict[str, dict[str, Any]]:
     for name, each in waits.items():  # a node waits where all its workers do, and for room where one does
         room_first = sorted(each, key=lambda one: not one.startswith("room:"))
         report[name]["waits"] = "" if "" in each or not each else room_first[0]
+    for (name, port), stop in stops.items():
+        if name in report:
+            report[name].setdefault("stops", {})[port] = stop.facts()
     return report

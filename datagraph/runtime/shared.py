@@ -48,6 +48,10 @@ class SharedNode(ValueNode):
                     if self.work.concurrency > 1:
                         grain = max(1, min(grain, left // self.work.concurrency))
                     values = port.take(self.within_steps(min(left, grain)))
+                    beyond = port.position - claimed.stop
+                    if beyond > 0:  # as many as it has passed over
+                        port.give_back(values[-beyond:])
+                        del values[-beyond:]
                     return Slot((port,), port.position - len(values), values)
                 await self._committed()
             if not await self._take():

@@ -49,9 +49,11 @@ class StreamEngine(Gates, LocalHub):
         on_record: Callable[[RunRecord], None] | None = None,
         beat: float = 0.5,
         force: bool = False,
+        before: StreamEngine | None = None,
     ) -> None:
         Gates.__init__(self)
         LocalHub.__init__(self, session)
+        self.keep_stops(before)
         self.force = force
         self.store = store
         self.works = list(works)
@@ -341,7 +343,7 @@ class StreamEngine(Gates, LocalHub):
 
     def report(self) -> dict[str, dict[str, Any]]:
         """What this process says of its nodes, see `reports`."""
-        return report_of(self.nodes)
+        return report_of(self.nodes, self.stops)
 
     def _log(self, node: str) -> NodeLog:
         log = self._logs.get(node)

@@ -140,6 +140,45 @@ def test_a_node_is_tuned_paused_stepped_and_given_its_dead_letters_again(opened:
     notebook.ask_until("not len(run.dead_letters('picky')) and {3, 4} <= set(run['kept'].peek(10_000))")
 
 
+def test_a_value_is_held_where_a_condition_is_true_edited_and_let_go(opened: Opens, pictures: Path) -> None:
+    """By the edge's menu, in two notebooks' views of one run: what one holds both show, and either decides."""
+    first = opened(PROCESSORS, START)
+    first.run(0, 1)
+    view = View.under(first, 1)
+    view.until_written("double", 3)
+    view.right_click("double, from")
+    view.menu("Break where")
+    field = view.box.get_by_role("textbox", name="Condition")
+    first.tab.go(field.fill("value.upper() == 'X'"))
+    view.keys("Enter")
+    view.says("'value.upper' cannot be called")
+    first.tab.go(field.fill("value % 200 == 0 and position"))
+    view.keys("Enter")
+    view.says("slow stops at double where value % 200 == 0 and position.")
+    view.until_says(".dgv-sentence", "slow stands at a breakpoint on double: value 100 is held")
+    view.click("double, from")
+    view.until_says(".dgv-break", "Value 100 is held:.*200")
+    shot(first, view, pictures / "control-breakpoint")
+    other = opened("import datagraph as dg\nrun = dg.attach_run('numbers')\nrun.view()")
+    other.run(0)
+    theirs = View.under(other, 0)
+    theirs.right_click("double, from")
+    theirs.menu("Edit value 100")
+    value = theirs.box.get_by_role("textbox", name="Value 100 as JSON")
+    other.tab.until("() => document.querySelector('.dgv-break textarea')?.value === '200'")
+    other.tab.go(value.fill("-1"))
+    theirs.press("Replace")
+    theirs.until_says(".dgv-break", "Value 200 is held:.*400")
+    assert other.ask("run.breakpoints['double->slow.double'].hit.value") == "400"
+    first.show()
+    view.until_says(".dgv-break", "Value 200 is held:")
+    view.press("Drop")
+    view.until_written("double", 230)
+    view.press("Remove")
+    view.says("slow stops no more at double.")
+    assert first.ask("run['slow'].to_list()[99:102], 400 in run['slow'].to_list()") == "([198, -1, 202], False)"
+
+
 def test_a_cell_that_is_run_again_offers_its_function_to_the_run(opened: Opens) -> None:
     """The node says that there is a newer function, its menu takes it, and its version counts up; a hot run takes it at once."""
     again = PROCESSORS.replace("2 * n", "2 * n + 1").partition("@dg.processor\ndef slow")[0]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -11,14 +12,15 @@ import pytest
 
 from datagraph.drawing.scene import scene
 from datagraph.events.journal import pack
-from datagraph.events.snapshot import EdgeState, NodeState, Snapshot
+from datagraph.events.snapshot import BreakpointState, EdgeState, NodeState, Snapshot
 from datagraph.graph.model import Graph, Node, Port
 from datagraph.graph.wiring import by_port
 from datagraph.notebook.assets import css, esm
 from tests.browser.chromium import Tab
 from tests.browser.seen import View
 
-CALLS = ["plan", "change", "undo", "step", "resend", "known", "seek"]
+CALLS = ["plan", "change", "undo", "step", "resend", "known", "seek", "breakpoint", "decide", "held"]
+STOPPED = "words->count.words"
 KNOWN = [
     {"name": "clean", "inputs": ["text"], "outputs": ["cleaned"], "doc": "Leaves out what is no word."},
     {"name": "count_fast", "inputs": ["words"], "outputs": ["counts"], "doc": ""},
@@ -42,7 +44,9 @@ const tell = (message) => heard.forEach((hear) => hear(message));
 const said = {{ lines: ["`count` reads `text` instead of `words`"], problems: [], code: 'run.apply(dg.Move("words->count.words", source="text"))' }};
 const answers = {{
   plan: () => said, change: () => ({{ lines: said.lines, ms: 14.2, code: said.code }}), undo: () => ({{ lines: ["as it was"], ms: 9 }}),
-  step: () => ({{ status: "paused" }}), resend: () => ({{ count: 3 }}), known: () => ({{ known: data.known }}), seek: () => ({{}}), do: () => ({{}}), lens: () => ({{}}),
+  step: () => ({{ status: "paused" }}), resend: () => ({{ count: 3 }}), known: () => ({{ known: data.known }}), seek: () => ({{}}), decide: () => ({{ code: "" }}),
+  breakpoint: ({{ where }}) => (where?.includes("price") ? `the condition '${{where}}', character 1: 'price' is not known; a condition may have value` : {{ code: "run.breakpoint()" }}),
+  held: () => ({{ position: 312, text: "{{'name': 'x'}}", json: '{{"name": "x"}}' }}), do: () => ({{}}), lens: () => ({{}}),
   knobs: () => ({{ knobs: {{ capacity: 4000, concurrency: 2, workers: 1, rate: null, retries: 0, timeout: null, on_error: "fail" }}, settings: {{ pause: null }} }}),
 }};
 Object.assign(window, {{ sent: [], tell, answers, silent: false }});
@@ -88,8 +92,10 @@ CLEANED = by_port(
 )
 
 
-def moment(graph: Graph, elapsed: float = 12.0, *, edits: int = 0, **nodes: dict[str, Any]) -> str:
-    """A tick of a run in which `count` is slow."""
+def moment(
+    graph: Graph, elapsed: float = 12.0, *, edits: int = 0, stop: BreakpointState | None = None, **nodes: dict[str, Any]
+) -> str:
+    """A tick of a run in which `count` is slow, or `stop` holds it."""
     states = {
         node.name: NodeState(
             node.name, "running", busy=0.3, starved=0.7, read=1200, written=1200, rate=100.0, **nodes.get(node.name, {})
@@ -100,6 +106,8 @@ def moment(graph: Graph, elapsed: float = 12.0, *, edits: int = 0, **nodes: dict
         e.name: EdgeState(e.name, e.stream, e.source, e.target, 1200, 1100, 100, 800, e.capacity, 0.5, 100.0, 90.0)
         for e in graph.edges
     }
+    if stop is not None:
+        edges[STOPPED] = replace(edges[STOPPED], breakpoint=stop)
     seen = Snapshot("r1", "wordcount", 1_700_000_000.0 + elapsed, elapsed=elapsed, nodes=states, edges=edges, workers=1)
     return json.dumps({**pack(seen, graph), "edits": edits})
 

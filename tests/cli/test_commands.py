@@ -17,7 +17,7 @@ import datagraph as dg
 from tests.cli.kit import FLOWS, cli, command, environment, here
 
 COMMANDS = [
-    *("demo", "runs", "top", "draw", "forget", "recover", "stop", "pause", "resume", "cancel", "server"),
+    *("demo", "runs", "top", "draw", "forget", "recover", "stop", "pause", "resume", "cancel", "server", "break"),
     *("tune", "undo", "step"),
 ]
 
@@ -132,6 +132,48 @@ def test_run_is_tuned_and_the_change_taken_back(slow_run: dg.Run, valkey_url: st
     again = here("--url", valkey_url, "undo", "patient")
     assert again.exit_code == 1
     assert "can be undone" in again.stderr
+
+
+def test_values_are_held_shown_and_decided(slow_run: dg.Run, valkey_url: str) -> None:
+    """A breakpoint is set, its hits are shown, let go, dropped and replaced, and it is removed, all from a terminal."""
+
+    def stop(*args: str) -> str:
+        done = here("--url", valkey_url, "break", "patient", *args)
+        assert done.exit_code == 0, done.stderr
+        return done.stdout
+
+    edge = "text->[bold]x[/].text"
+    assert stop() == "there are no breakpoints\n"
+    assert stop(edge, "'q' in value") == f"{edge} stops where 'q' in value\n"
+    slow_run["text"].send_many(["q1", "no", "q[b]2", "q3"])
+    assert stop(edge, "--wait", "10").endswith(" is held: 'q1'\n")
+    at = slow_run.breakpoints[edge].hit.position
+    assert stop() == f"{edge} stops where 'q' in value: 1 hit\n  value {at} is held: 'q1'\n"
+    elsewhere = cli("--url", valkey_url, "break", "patient", edge, "--go", "--wait", "10")
+    assert elsewhere.stdout == f"value {at} goes on\nvalue {at + 2} is held: 'q[b]2'\n"
+    assert stop(edge, "--drop", "--wait", "10").endswith(f"value {at + 3} is held: 'q3'\n")
+    assert stop(edge, "--replace", '"a longer one"') == f"value {at + 3} is replaced\n"
+    assert stop(edge, "--remove") == f"{edge} stops no more\n"
+    slow_run["text"].complete()
+    assert slow_run.join()["n"].to_list()[-3:] == [2, 2, 12]
+
+
+def test_a_wrong_breakpoint_is_one_line(slow_run: dg.Run, valkey_url: str) -> None:
+    """What is wrong with a condition, an edge or the options, and what to do."""
+    edge = "text->[bold]x[/].text"
+    for args, code, reason in [
+        ((edge, "price > 3"), 1, "'price' is not known; a condition may have"),
+        (("text->y.text", "value"), 1, "no processor reads an edge 'text->y.text'"),
+        ((edge,), 1, "there is no breakpoint on"),
+        ((edge, "--go"), 1, "there is no breakpoint on"),
+        ((edge, "--go", "--drop"), 2, "one at a time"),
+        (("--go",), 2, "are for one EDGE"),
+        ((edge, "--replace", "{"), 2, "is no JSON"),
+        ((edge, "value == 'never'", "--wait", "0.05"), 1, "no value was held in 0.05 s"),
+    ]:
+        refused = here("--url", valkey_url, "break", "patient", *args)
+        assert (refused.exit_code, reason in " ".join(refused.stderr.split())) == (code, True), refused.stderr
+    slow_run.cancel()
 
 
 def test_paused_node_is_stepped(slow_run: dg.Run, valkey_url: str) -> None:

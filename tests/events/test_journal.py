@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from datagraph import CodecError
 from datagraph.events.journal import EDGE_FIELDS, NODE_FIELDS, Journal, decode, fitted, pack, unpack
-from datagraph.events.snapshot import EdgeState, NodeState, Snapshot
+from datagraph.events.snapshot import BreakpointState, EdgeState, NodeState, Snapshot
 from datagraph.graph.model import Graph, Node, Port
 from datagraph.graph.wiring import by_port
 
@@ -29,6 +29,15 @@ def seen(at: float, read: int = 0, **facts: Any) -> Snapshot:
 
 def kept(journal: Journal) -> list[float]:
     return [tick["at"] for tick in journal]
+
+
+def test_a_recording_from_before_there_were_breakpoints_is_read() -> None:
+    """Its edges have one field less; any other number is none of ours."""
+    tick = pack(seen(1.0, 7), GRAPH)
+    earlier = {**tick, "e": [values[:-1] for values in tick["e"]]}
+    assert unpack(earlier, GRAPH) == unpack(tick, GRAPH)
+    with pytest.raises(CodecError):
+        unpack({**tick, "e": [values[:-2] for values in tick["e"]]}, GRAPH)
 
 
 def test_every_field_of_a_state_is_recorded() -> None:
@@ -61,6 +70,8 @@ edges = st.builds(
     st.none() | floats,
     st.sampled_from(["", "writer", "reader", "both", "closed"]),
     st.booleans(),
+    st.none()
+    | st.builds(BreakpointState, st.text(max_size=20), counts, st.none() | counts, *[st.text(max_size=20)] * 3),
 )
 
 

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from datagraph.events.snapshot import Snapshot
+from datagraph.events.snapshot import BreakpointState, Snapshot
 from datagraph.graph.wiring import by_port
 from datagraph.observe.advice import Advice
 from datagraph.observe.bottleneck import bottleneck
@@ -30,6 +30,22 @@ def test_slow_middle_is_named_with_its_input_and_who_waits() -> None:
     )
     assert found.evidence["gain"] == found.advice.gain == pytest.approx(1.94, abs=0.01)
     assert "if it waits rather than computes, with concurrency 2 expect about 1.9 times" in str(found)
+
+
+def test_who_stands_at_a_breakpoint_is_no_bottleneck_and_nobody_before_it() -> None:
+    """A value is held: however full everything before it is, the sentence says where, and that somebody decides."""
+    graph = chain()
+    seen = snapshot(graph, {"a": (0.08, 0.0, 0.92), "b": (0.97, 0.03, 0.0), "c": (0.1, 0.9, 0.0)}, {"y": 100})
+    armed = BreakpointState("value > 3", hits=2)
+    edges = {**seen.edges, "y->b.y": replace(seen.edges["y->b.y"], breakpoint=armed)}
+    assert bottleneck(graph, replace(seen, edges=edges)).node == "b"
+    edges["y->b.y"] = replace(edges["y->b.y"], breakpoint=replace(armed, position=1234))
+    found = bottleneck(graph, replace(seen, edges=edges))
+    assert (found.node, found.fix, found.evidence["position"]) == (None, None, 1234)
+    said = "`b` stands at a breakpoint on `y`: value 1,234 is held until it is let go, dropped or replaced"
+    assert str(found) == said
+    assert bottleneck(graph, replace(seen, edges=edges, paused=True)).sentence == "the run is paused"
+    assert bottleneck(graph, replace(seen, edges=edges, status="completed")).node == "b"
 
 
 def test_slow_sink_is_found_through_a_chain_of_blocked_nodes() -> None:

@@ -45,6 +45,7 @@ function edgeItems(view, edge) {
     if (works && edge.def.capacity !== null) items.push({ label: "Capacity …", act: () => openTune(view, target, ["capacity"]) });
   }
   if (works && can(view, "seek")) items.push(null, { label: "Read again from …", act: () => openSeek(view, edge, target, port) });
+  if (works && can(view, "breakpoint")) items.push(null, ...breakItems(view, edge));
   return items.map((item) => (Array.isArray(item?.more) && !item.more.length ? { ...item, more: undefined, off: "there is no other" } : item));
 }
 

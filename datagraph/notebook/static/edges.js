@@ -48,6 +48,7 @@ function makePlate(view, edge) {
   edge.rate = svg("text", { class: "s dgv-num dgv-fine", x: PLATE.pad, y: PLATE.soon }, group);
   edge.soon = svg("text", { class: "s e dgv-num dgv-fine", x: w - PLATE.pad, y: PLATE.soon }, group);
   edge.ring = svg("rect", { class: "dgv-ring", x: -4, y: -4, width: w + 8, height: h + 8, rx: 10 }, group);
+  makeStop(edge);
 }
 
 function drawEdge(view, edge, tick) {
@@ -58,6 +59,7 @@ function drawEdge(view, edge, tick) {
   drawLine(view, edge, row);
   setSpeed(view, edge, still || !row ? 0 : pace(row[view.E.rate_out]));
   if (!edge.def.plate) return;
+  drawStop(view, edge, row);
   if (row) drawPlate(view, edge, row);
   else {
     say(edge.name, fit(edge.def.stream, edge.def.plate.w - 2 * PLATE.pad, 11, true));
@@ -113,7 +115,8 @@ const SOON_FROM = 0.5; // seconds: what comes sooner is there before it could be
 
 function soonOf(view, row) {
   const E = view.E;
-  if (!row[E.lag]) return "";
+  const held = heldAt(view, row);
+  if (held || !row[E.lag]) return held;
   const near = (value) => typeof value === "number" && value >= SOON_FROM && value < 360_000;
   if (near(row[E.seconds_to_full]) && row[E.fill] < 1) return `full in ${seconds(row[E.seconds_to_full])}`;
   return near(row[E.seconds_to_drained]) ? `empty in ${seconds(row[E.seconds_to_drained])}` : "";
@@ -142,7 +145,7 @@ function tellEdge(view, edge, tick) {
   if (!row) return `${ends}: ${edge.def.capacity === null ? "no limit" : `room for ${number(edge.def.capacity)}`}`;
   const held = row[E.capacity] === null ? `${number(row[E.lag])} waiting` : `${number(row[E.lag])} of ${number(row[E.capacity])} waiting, fill ${percent(row[E.fill])}`;
   const rates = `${short(row[E.rate_in])}/s in, ${short(row[E.rate_out])}/s out`;
-  return [`${ends}: ${held}`, `${number(row[E.written])} written`, rates, soonOf(view, row)].filter(Boolean).join(", ");
+  return [`${ends}: ${held}`, `${number(row[E.written])} written`, rates, soonOf(view, row), tellBreak(view, row)].filter(Boolean).join(", ");
 }
 
 function nameOf(view, name) {

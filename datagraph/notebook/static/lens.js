@@ -22,6 +22,7 @@ function openLens(view, part) {
   dom.lens.replaceChildren(head, html("div", { class: "dgv-lens-body" }, html("div", { class: "dgv-side" }, facts, charts), answer));
   view.lens = { part, facts, answer, pause, more, charts: chartsFor(part), values: new Map(), asking: false, asked: -Infinity, seen: null };
   charts.append(...view.lens.charts.map((chart) => chart.figure));
+  if (part.kind === "edge") putBreakBox(view, part);
   put(dom.lens, "hidden", false);
   put(dom.lens, "aria-label", `Lens: ${part.def.name}`);
   say(answer, view.send && view.reached ? "Looking …" : view.live ? "No kernel is connected: values, source and errors are not in the recording." : "");
@@ -61,6 +62,7 @@ function drawLens(view, tick) {
   const steers = view.send && view.reached && part.def.kind === "processor" && part.kind === "node" && view.live && !isOver(view.live);
   put(lens.pause, "hidden", !steers);
   put(lens.more, "hidden", !changes(view));
+  if (lens.stop) drawBreakBox(view, lens.stop);
   if (part.kind === "node") say(lens.pause, view.live?.n[part.index][view.N.paused] ? "Resume" : "Pause");
   look(view);
 }

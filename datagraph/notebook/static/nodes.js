@@ -95,7 +95,7 @@ function drawCard(view, node, row, culprit) {
   flag(node.group, "dgv-plan", false);
   flag(node.group, "dgv-culprit", culprit);
   flag(node.group, "dgv-bad", failed && !culprit);
-  putSign(node.sign, sign(String(row[N.status]), row[N.paused]));
+  putSign(node.sign, sign(String(row[N.status]), row[N.paused] || isAtBreakpoint(view, row)));
   drawShares(view, node, row, inner);
   if (view.detail > 0) return;
   say(node.doing, doing(view, row));
@@ -134,11 +134,14 @@ function dominant(view, row) {
   return [[row[N.busy], "busy"], [row[N.starved], "starved"], [row[N.blocked], "blocked"]].reduce((a, b) => (b[0] > a[0] ? b : a));
 }
 
+const isAtBreakpoint = (view, row) => String(row[view.N.waits_for]).startsWith("breakpoint:") && !DONE.has(row[view.N.status]);
+
 // What a node does most of its time, or its status where it does nothing any more.
 function doing(view, row) {
   const N = view.N;
   const status = String(row[N.status]);
   if (row[N.paused]) return "paused";
+  if (isAtBreakpoint(view, row)) return "at a breakpoint";
   const [share, what] = dominant(view, row);
   return (status !== "running" && status !== "waiting") || share <= 0 ? clean(status, 40) : `${percent(share)} ${what}`;
 }
@@ -174,7 +177,7 @@ function tellNode(view, node, tick) {
   const count = `${number(row[N.read])} read, ${number(row[N.written])} written`;
   if (node.def.kind !== "processor") return `${node.def.title}: ${count}`;
   const shares = `busy ${percent(row[N.busy])}, starved ${percent(row[N.starved])}, blocked ${percent(row[N.blocked])}`;
-  const status = row[N.paused] ? "paused" : clean(row[N.status], 40);
+  const status = row[N.paused] ? "paused" : isAtBreakpoint(view, row) ? "at a breakpoint" : clean(row[N.status], 40);
   const parts = [status, node.culprit ? "the bottleneck" : "", shares, count, badgeOf(view, node, row), troublesOf(view, row)[0] ?? ""];
   return `${node.def.title}: ${parts.filter(Boolean).join("; ")}`;
 }

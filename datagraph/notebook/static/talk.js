@@ -29,7 +29,7 @@ function hearTick(view, tick) {
   view.live = tick;
   view.heard = performance.now();
   view.stale = view.staleWhy = "";
-  if (!before || before.bottleneck !== tick.bottleneck || before.status !== tick.status || before.paused !== tick.paused) view.hurry = true;
+  if (!before || before.bottleneck !== tick.bottleneck || before.status !== tick.status || before.paused !== tick.paused || isHeldElsewhere(view, before, tick)) view.hurry = true;
   redraw(view);
 }
 
