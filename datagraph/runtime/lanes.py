@@ -45,12 +45,14 @@ class ValueNode(CallingNode):
         work = self.work
         self._at_work: Callable[..., Any] = self.clock.working if work.concurrency > 1 else nullcontext
         self._zipped = work.shape == "value" and len(work.inputs) > 1
+        self._one_each = False
         self._in_order = work.ordered
         self.arbitrary = not work.ordered
 
     async def drive(self, stack: AsyncExitStack) -> None:
         self._window.clear()
         self._ended, self._reported, self._letters, self._restored = False, [], [], []
+        self._one_each = self._gives_one()
         if not self._in_order and self.record.state is not None:
             for name, start, stop in self.session.codec.decode_value(self.record.state):
                 self.port_of(name).expect(name, start, stop)
@@ -231,7 +233,14 @@ class ValueNode(CallingNode):
         self._moved()
         letters, self._letters = self._letters, []
         reads = [read for port, position in finished.items() for read in port.advances(position)]
-        return self._made(Mark(totals, reads, self._ahead(reads), letters))
+        mark = Mark(totals, reads, self._ahead(reads), letters)
+        mark.each, self._one_each = len(self.work.inputs) if self._one_each else 0, self._gives_one()
+        if not self._in_order:
+            mark.ends = self.taken()
+        return self._made(mark)
+
+    def _gives_one(self) -> bool:
+        return self.work.shape == "value" and self._in_order and not self._many
 
     def _made(self, mark: Mark) -> Mark | None:
         return mark
@@ -278,7 +287,10 @@ class ValueNode(CallingNode):
             none_is_value = True
         else:
             none_is_value = False
-        spread(results, self.outlets, lambda item: find_outlet(self, item), none_is_value=none_is_value, skip=SKIPPED)
+        if not spread(
+            results, self.outlets, lambda item: find_outlet(self, item), none_is_value=none_is_value, skip=SKIPPED
+        ):
+            self._one_each = False
 
     def hand(self) -> tuple[list[tuple[Port, int, int]], Any]:
         for slot in self._window:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from ..exceptions import CodecError
@@ -143,6 +143,9 @@ class Outlet:
 class Mark:
     """A safe point: what had come into each buffer (`Outlet.total`) when all that was read was finished, and how far
     the readers were; of a claimed range, which began at `since`, how far it is finished. `more`: never the last one.
+
+    `ends` is how far what was put out came from, as (segment, stream, position), where `reads` does not say it. `each`:
+    every value that was put out was made, in order, of one value of so many ports; 0 where that is not known.
     """
 
     totals: list[int]
@@ -154,6 +157,8 @@ class Mark:
     upto: int = 0
     since: int = 0
     more: bool = False
+    ends: Sequence[tuple[str, str, int]] | None = None
+    each: int = 0
 
 
 def added(one: Mapping[str, int], other: Mapping[str, int]) -> dict[str, int]:
@@ -165,4 +170,5 @@ def merge(old: Mark, new: Mark) -> Mark:
     """A later safe point takes an earlier one in that was not committed yet."""
     counters = added(old.counters, new.counters)
     letters = old.letters + new.letters
-    return Mark(new.totals, new.reads, new.state, letters, counters, new.claim, new.upto, new.since, new.more)
+    each = new.each if new.each == old.each else 0
+    return replace(new, letters=letters, counters=counters, each=each)

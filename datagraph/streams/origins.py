@@ -1,0 +1,60 @@
+"""Where the values of a frame came from, as it is kept beside them: what their writer had read when it made them.
+
+A store keeps it as it is given and never looks inside.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any, Final, NamedTuple
+
+import msgspec
+
+
+class Span(NamedTuple):
+    """A writer's segment `port` read the values `start` to `stop` of `stream`; none of them where both are the same."""
+
+    port: str
+    stream: str
+    start: int
+    stop: int
+
+
+class Provenance(NamedTuple):
+    """The spans that the values of one frame were made from; `each`: its i-th value of the i-th of every span."""
+
+    each: bool
+    spans: tuple[Span, ...]
+
+
+_decoder: Final = msgspec.msgpack.Decoder(Provenance)
+_encode: Final = msgspec.msgpack.Encoder().encode
+
+
+def pack_origin(spans: Sequence[Span], *, each: bool = False) -> bytes:
+    """As it is kept."""
+    return _encode((each, spans))
+
+
+def read_origin(data: bytes) -> Provenance | None:
+    """What was kept; None where nothing was, or nothing that can be read.
+
+    >>> read_origin(pack_origin([Span("n", "n", 3, 5)], each=True))
+    Provenance(each=True, spans=(Span(port='n', stream='n', start=3, stop=5),))
+    >>> read_origin(b"") is None
+    True
+    """
+    if not data:
+        return None
+    try:
+        return _decoder.decode(data)
+    except msgspec.MsgspecError:
+        return None
+
+
+def origin_of_letter(letter: Mapping[str, Any]) -> bytes:
+    """What a dead letter that is sent again came from: one value of the stream that it failed in."""
+    if "stream" not in letter:
+        return b""
+    position = letter["position"]
+    return pack_origin([Span(letter["port"], letter["stream"], position, position + 1)], each=True)
