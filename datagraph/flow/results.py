@@ -89,7 +89,7 @@ class RunStream:
         """
         return self._thread.call(self._versions)
 
-    # -- where it came from -----------------------------------------------------------------------------------------
+    # -- where it came from ---------------------------------------------------------------------------------------
 
     def origin(self, position: int) -> list[Part]:
         """What the value at `position` was made from: a part of each stream that was read for it; [] of an input.
