@@ -92,11 +92,8 @@ class Lineage:
             return []
         index = position - (frame.end - frame.count)
         parts: list[Part] = []
-        for _, source, start, stop in found.spans:
-            if found.each and start < stop:
-                parts += await self._again(Part(source, start + index, start + index + 1, exact=True))
-            elif start < stop:
-                parts += await self._again(Part(source, start, stop))
+        for _, source, start, stop in found.before(index):
+            parts += await self._again(Part(source, start, stop, found.exact))
         return parts
 
     async def _again(self, part: Part) -> list[Part]:
@@ -232,14 +229,14 @@ class Lineage:
             return Part(output, 0, first)
         return None
 
-    async def _narrowed(self, output: str, start: int, stop: int, reader: _Reader, position: int) -> Part:
+    async def _narrowed(self, output: str, start: int, stop: int, reader: _Reader, position: int) -> Part | None:
         """Of the frames that were made from a position and others the very value, where that is known."""
         frames = [await self._frame(output, start), await self._frame(output, stop - 1)]
         found = read_origin(frames[0].origin)
-        for span in found.spans if found is not None and found.each else ():
-            if span.port == reader.segment and span.start <= position < span.stop:
-                at = start + position - span.start
-                return Part(output, at, at + 1, exact=True)
+        for span in found.spans if found is not None and found.exact else ():
+            if found is not None and span.port == reader.segment and span.start <= position < span.stop:
+                first, last = found.after(span, position)
+                return Part(output, start + first, start + last, exact=True) if first < last else None
         only = [(reader.segment, position, position + 1)]
         made = [[(s.port, s.start, s.stop) for s in _spans(frame) if s.start < s.stop] for frame in frames]
         return Part(output, start, stop, exact=made == [only, only])

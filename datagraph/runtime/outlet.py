@@ -145,7 +145,8 @@ class Mark:
     the readers were; of a claimed range, which began at `since`, how far it is finished. `more`: never the last one.
 
     `ends` is how far what was put out came from, as (segment, stream, position), where `reads` does not say it. `each`:
-    every value that was put out was made, in order, of one value of so many ports; 0 where that is not known.
+    every value that was put out was made, in order, of one value of so many ports; 0 where that is not known. `sizes`:
+    so many values were put out for each that was read, one after the other, where these are few and the outlet is one.
     """
 
     totals: list[int]
@@ -159,6 +160,11 @@ class Mark:
     more: bool = False
     ends: Sequence[tuple[str, str, int]] | None = None
     each: int = 0
+    sizes: bytes = b""
+
+
+MOST_SIZES = 64
+"""The most values of a safe point of which it is kept what each of them gave: one byte each."""
 
 
 def added(one: Mapping[str, int], other: Mapping[str, int]) -> dict[str, int]:
@@ -171,4 +177,8 @@ def merge(old: Mark, new: Mark) -> Mark:
     counters = added(old.counters, new.counters)
     letters = old.letters + new.letters
     each = new.each if new.each == old.each else 0
-    return replace(new, letters=letters, counters=counters, each=each)
+    if (new.totals, new.reads, new.upto) == (old.totals, old.reads, old.upto):
+        sizes = old.sizes
+    else:
+        sizes = old.sizes + new.sizes if old.sizes and new.sizes else b""
+    return replace(new, letters=letters, counters=counters, each=each, sizes=sizes if len(sizes) <= MOST_SIZES else b"")

@@ -29,15 +29,16 @@ class Trail:
             return [b""] * len(counts)
         spans = self._spans(mark, source)
         moved = [span.stop - span.start for span in spans if span.stop > span.start]
-        if mark is None or not mark.each or len(moved) != mark.each or min(moved) != max(moved):
+        if mark is None or not moved or min(moved) != max(moved):
             return [pack_origin(spans)] * len(counts)
         found = []
         for outlet, total, before, count in zip(self._outlets, mark.totals, self._totals, counts, strict=True):
-            if total - before == moved[0]:  # as many values came out as went in
+            if len(moved) == mark.each and total - before == moved[0]:  # as many values came out as went in
                 at = outlet.gone - before
                 found.append(pack_origin([_part(span, at, count) for span in spans], each=True))
             else:
-                found.append(pack_origin(spans))
+                known = len(mark.sizes) == moved[0] and sum(mark.sizes) == count == total - before
+                found.append(pack_origin(spans, sizes=mark.sizes if known else b""))
         return found
 
     def _spans(self, mark: Mark | None, source: Source) -> list[Span]:

@@ -110,8 +110,9 @@ def test_what_was_filtered_out_came_to_nothing(supervisor: Supervisor) -> None:
         run["n"].send(value)
     run["n"].complete()
     run.join()
-    assert [(run["n"].fate(position)[0].status) for position in range(4)] == ["done"] * 4
-    check(run, "n", "tens", lambda value: [1 if value == 10 else 3])
+    ten = Part("tens", 0, 1, True, (10,))
+    assert [run["n"].fate(at) for at in (0, 1)] == [[Outcome("tens", "done")], [Outcome("tens", "done", (ten,))]]
+    check(run, "n", "tens", lambda value: [1 if value == 10 else 3], exact=True)
 
 
 def test_a_generator_makes_many_of_one(supervisor: Supervisor) -> None:
@@ -134,6 +135,9 @@ def test_a_generator_makes_many_of_one(supervisor: Supervisor) -> None:
             for _ in range(value % 4):
                 yield value
 
+    few = made(Flow(copies), 10)
+    check(few, "n", "copies", lambda value: [value], exact=True)
+    assert few["n"].fate(7)[0].made == (Part("copies", 9, 12, True, (7, 7, 7)),)
     run = made(Flow(copies, reads, threaded))
     for target in ("copies", "reads", "threaded"):
         check(run, "n", target, lambda value: [value])

@@ -1,7 +1,12 @@
 // Where a value came from and what became of it: opened under its row, each part a link to the edge that has it.
 
 const MOST_PARTS = 20;
-const BECAME = { "dead letter": "is a dead letter", "in hand": "is in hand", waiting: "waits", "not read": "did not read it" };
+const BECAME = {
+  "dead letter": ["became", " a dead letter of "],
+  "in hand": ["is in hand", " at "],
+  waiting: ["waits", " for "],
+  "not read": ["was not read", " by "],
+};
 
 // Makes the numbers of the rows buttons that open their story; the one that is open stays so.
 function traceRows(view, lens, table, positions) {
@@ -106,10 +111,12 @@ function becameOf(view, data) {
   if (!became.length) return [html("p", {}, html("b", {}, "became "), "nothing: no processor reads it")];
   return became.map((one) => {
     const made = listOf(one.made);
-    const line = html("p", {}, html("b", {}, "became "), html("bdi", {}, clean(one.node, 80)), ": ");
-    const word = BECAME[one.status];
-    if (word) line.append(made.length ? `${word}, and so far ` : word);
-    else if (!made.length) line.append("done, and nothing came of it");
+    const at = html("bdi", {}, clean(one.node, 80));
+    const line = html("p", {});
+    const [verb, rest] = BECAME[one.status] ?? (view.edges.some((edge) => edge.def.source === one.node) ? ["came to nothing", " at "] : ["was taken", " by "]);
+    if (!made.length || BECAME[one.status]) line.append(html("b", {}, verb), rest, at);
+    if (!made.length) return line;
+    line.append(line.childNodes.length ? "; so far it " : "", html("b", {}, "became "));
     made.forEach((part, i) => line.append(i ? ", and " : "", ...linkTo(view, part)));
     return line;
   });
@@ -123,7 +130,7 @@ function linkTo(view, part) {
   const link = edge
     ? button(html("bdi", {}, words), `Show ${words}`, () => choose(view, edge, Number(part.start)), { class: "dgv-link", "data-key": `link ${words}` })
     : html("bdi", {}, words);
-  const facts = [many && !part.exact ? "one of these or more" : "", part.version > 1 ? `version ${part.version}` : ""].filter(Boolean).join(", ");
+  const facts = [many && !part.exact ? "among these" : "", part.version ? `version ${part.version}` : ""].filter(Boolean).join(", ");
   const values = Array.isArray(part.values) ? part.values.map((value) => clean(value, 120)) : null;
   const shown = values === null ? "not kept any more" : values.length ? values.join(", ") + (part.stop - part.start > values.length ? ", …" : "") : "cannot be read here";
   return [link, ": ", html("bdi", { class: "dgv-value" }, shown), facts ? html("span", { class: "dgv-caption" }, ` (${facts})`) : ""];
