@@ -58,7 +58,7 @@ _decoder: Final = msgspec.msgpack.Decoder(Provenance)
 _encode: Final = msgspec.msgpack.Encoder().encode
 
 
-def pack_origin(spans: Sequence[Span], *, each: bool = False, sizes: bytes = b"") -> bytes:
+def pack_origin(spans: Sequence[tuple[str, str, int, int]], *, each: bool = False, sizes: bytes = b"") -> bytes:
     """As it is kept."""
     return _encode((each, spans, sizes) if sizes else (each, spans))
 
