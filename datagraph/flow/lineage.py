@@ -16,7 +16,7 @@ from ..exceptions import DatagraphError, StreamTrimmedError
 from ..graph.model import Graph
 from ..runtime.port import opened
 from ..runtime.segments import port_of
-from ..streams.origins import Span, read_origin
+from ..streams.origins import Provenance, Span, read_origin
 from ..streams.records import Frame, Probe, ReaderRecord
 from .local import LocalRun
 
@@ -87,9 +87,9 @@ class Lineage:
         return [await self._filled(part) for part in await self._origins(stream, frame, position)]
 
     async def _origins(self, stream: str, frame: Frame, position: int) -> list[Part]:
-        found = read_origin(frame.origin)
-        if found is None:
+        if not frame.origin and not self._reads(stream):
             return []
+        found = _origin(frame)
         index = position - (frame.end - frame.count)
         parts: list[Part] = []
         for _, source, start, stop in found.before(index):
@@ -105,6 +105,10 @@ class Lineage:
             frame = await self._frame(part.stream, position)
             found += await self._origins(part.stream, frame, position)
         return found or [part]
+
+    def _reads(self, stream: str) -> bool:
+        """Whether who writes a stream reads others."""
+        return any(stream in node.outputs and node.inputs for node in self._local.record.nodes)
 
     async def lineage(self, stream: str, position: int) -> list[Part]:
         """All that the value came from, stream by stream back to the inputs, of each the smallest part that has it."""
@@ -164,7 +168,9 @@ class Lineage:
         parts = [await self._filled(part) for part in made if part is not None]
         status: Status = "done"
         if position >= reader.record.cursor:
-            status = "not read" if reader.record.hold == "free" else self._unfinished(reader, position, bool(parts))
+            status = self._unfinished(reader, position, bool(parts))
+            if reader.record.hold == "free":
+                status = "done" if parts else "not read"  # `first` looks, and reads nothing
         elif (sent := await self._given_up(probe, reader, stream, position)) == _KEPT:
             return Outcome(reader.node, "dead letter")
         elif sent is not None:
@@ -215,7 +221,7 @@ class Lineage:
         target = (_ordinal(reader.segment, port), position)
 
         def spans(frame: Frame) -> list[Span]:
-            return [span for span in _spans(frame) if self._port(reader.node, span.port) == port]
+            return [span for span in _origin(frame).spans if self._port(reader.node, span.port) == port]
 
         first, length = probe.streams[output].first, probe.streams[output].length
         start = await self._first(output, first, length, lambda frame: _end(spans(frame), port) > target)
@@ -232,9 +238,9 @@ class Lineage:
     async def _narrowed(self, output: str, start: int, stop: int, reader: _Reader, position: int) -> Part | None:
         """Of the frames that were made from a position and others the very value, where that is known."""
         frames = [await self._frame(output, start), await self._frame(output, stop - 1)]
-        found = read_origin(frames[0].origin)
-        for span in found.spans if found is not None and found.exact else ():
-            if found is not None and span.port == reader.segment and span.start <= position < span.stop:
+        found = _origin(frames[0])
+        for span in found.spans if found.exact else ():
+            if span.port == reader.segment and span.start <= position < span.stop:
                 first, last = found.after(span, position)
                 return Part(output, start + first, start + last, exact=True) if first < last else None
         only = [(reader.segment, position, position + 1)]
@@ -306,6 +312,15 @@ class Lineage:
 
 def _covers(record: ReaderRecord, position: int) -> bool:
     return record.began <= position and (record.until is None or position < record.until)
+
+
+def _origin(frame: Frame) -> Provenance:
+    found = read_origin(frame.origin)
+    if found is None:
+        raise DatagraphError(
+            f"nobody noted where the values up to position {frame.end} came from: an older datagraph wrote them"
+        )
+    return found
 
 
 def _spans(frame: Frame) -> tuple[Span, ...]:

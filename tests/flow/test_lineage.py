@@ -155,6 +155,19 @@ def test_a_batch_came_from_its_values(supervisor: Supervisor) -> None:
     assert sum(len(run["sums"].origin(position)[0]) for position in range(len(run["sums"]))) >= COUNT
 
 
+def test_what_was_only_looked_at_is_what_it_came_from(supervisor: Supervisor) -> None:
+    """The first value of a stream, which `first` saw, made all that came after."""
+
+    @dg.processor(inputs=["foo"], outputs=["bar"])
+    async def foobar(foo: IO[int]) -> AsyncIterator[int]:
+        for i in range(await foo.first()):
+            yield i
+
+    run = Flow(foobar).start({"foo": [5]}).join()
+    assert [run["bar"].origin(at) for at in (0, 4)] == [[Part("foo", 0, 1, False, (5,))]] * 2
+    assert run["foo"].fate(0) == [Outcome("foobar", "done", (Part("bar", 0, 5, True, (0, 1, 2, 3, 4)),))]
+
+
 def test_each_of_several_inputs_is_told(supervisor: Supervisor) -> None:
     """Two that are zipped, exactly; two that are merged, as far as each was read."""
 
