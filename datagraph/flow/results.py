@@ -16,6 +16,7 @@ from ..graph.model import Graph
 from ..runtime.bridge import RuntimeThread
 from ..runtime.port import opened
 from ..streams.records import Frame, Reading
+from .lineage import Lineage, Outcome, Part
 from .local import LocalRun
 from .reading import Cursor
 
@@ -87,6 +88,26 @@ class RunStream:
         Of a run that was changed more than 1,000 times only the last 1,000 changes are known.
         """
         return self._thread.call(self._versions)
+
+    # -- where it came from ---------------------------------------------------------------------------------------
+
+    def origin(self, position: int) -> list[Part]:
+        """What the value at `position` was made from: a part of each stream that was read for it; [] of an input.
+
+        Raises ValueError where there is no such value, StreamTrimmedError where it is not kept any more.
+        """
+        return self._thread.call(Lineage(self._local).origin, self.name, position)
+
+    def lineage(self, position: int) -> list[Part]:
+        """`origin`, and what that came from, and so on back to the inputs: of each stream the part that has it all."""
+        return self._thread.call(Lineage(self._local).lineage, self.name, position)
+
+    def fate(self, position: int) -> list[Outcome]:
+        """What came of the value at `position`: one outcome for each node that reads the stream.
+
+        Raises ValueError where there is no such value.
+        """
+        return self._thread.call(Lineage(self._local).fate, self.name, position)
 
     # -- what is waited for ---------------------------------------------------------------------------------------
 

@@ -9,15 +9,17 @@ from typing import Any, TypeVar
 
 import msgspec
 
-from ..exceptions import DatagraphError, UnknownIOError
+from ..exceptions import DatagraphError, StreamTrimmedError, UnknownIOError
 from ..graph.model import Edge, Graph, Node
-from ..observe.watch import EdgeLook, NodeLook, Watcher
+from ..observe.watch import EdgeLook, NodeLook, PartLook, ValueLook, Watcher
 from ..runtime.port import opened
 from ..streams.records import Probe
 from ..streams.text import short
 from .breakpoints import as_json, held_at
 from .letters import read_letter
+from .lineage import Lineage, Part
 from .local import LocalRun
+from .results import RunStream
 
 R = TypeVar("R")
 _ACTIONS = ("pause", "resume", "stop", "cancel")
@@ -137,10 +139,14 @@ class RunSubject:
 
     # -- lenses ---------------------------------------------------------------------------------------------------
 
-    async def edge_lens(self, edge: str, most: int) -> EdgeLook:
-        """The last values that were written to an edge's stream, at most so many; nothing is taken from anybody."""
+    async def edge_lens(self, edge: str, most: int, position: int | None = None) -> EdgeLook:
+        """The last values that were written to an edge's stream, or those around a position, at most so many; nothing
+        is taken from anybody.
+        """
         found = self._edge(edge)
         session = self._local.session
+        if position is not None:
+            return await self._around(found, most, position)
         reading = await session.tail(found.stream, most)
         codec = session.codec.bind(f"{session.run}:{found.stream}".encode())
         values: list[Any] = []
@@ -153,6 +159,38 @@ class RunSubject:
                 note = str(error)
         values = values[-most:]
         return EdgeLook(edge, found.stream, values, reading.length - len(values), reading.length, note)
+
+    async def _around(self, edge: Edge, most: int, position: int) -> EdgeLook:
+        """The values around a position; a StreamTrimmedError where it is not kept any more."""
+        session, start = self._local.session, max(0, position - most // 2)
+        try:
+            reading = await session.read(edge.stream, start, most)
+        except StreamTrimmedError as error:
+            start = min(error.found, position)
+            reading = await session.read(edge.stream, start, most)
+        codec = session.codec.bind(f"{session.run}:{edge.stream}".encode())
+        values: list[Any] = []
+        for frame in reading.frames:
+            values += opened(codec, edge.stream, frame)[max(0, start - (frame.end - frame.count)) :]
+        return EdgeLook(edge.name, edge.stream, values[:most], start, reading.length)
+
+    async def value_lens(self, edge: str, position: int) -> ValueLook:
+        """Where a value of an edge's stream came from, and what became of it; ValueError, StreamTrimmedError."""
+        found, lineage = self._edge(edge), Lineage(self._local)
+        origin = await lineage.origin(found.stream, position)
+        fate = await lineage.fate(found.stream, position)
+        came = [await self._part(part, reader=found.source) for part in origin]
+        became = [(one.node, one.status, [await self._part(part) for part in one.made]) for one in fate]
+        return ValueLook(edge, found.stream, position, came, became)
+
+    async def _part(self, part: Part, reader: str = "") -> PartLook:
+        edges = [edge for edge in self.graph.edges if edge.stream == part.stream]
+        edge = next((edge for edge in edges if edge.target == reader), edges[0] if edges else None)
+        versions = await RunStream(self._local.thread, self._local, part.stream)._versions()
+        made = [version for first, version in versions if first <= part.start]
+        name = edge.name if edge is not None else None
+        version = made[-1] if made else None
+        return PartLook(part.stream, part.start, part.stop, part.exact, part.values, name, version)
 
     async def node_lens(self, node: str, most: int) -> NodeLook:
         """What there is to know of a node: source, settings, errors, dead letters, the end of its log."""

@@ -105,6 +105,21 @@ async def answer(subject: Subject, content: Message) -> Message:
             return {"node": node, "port": port, "position": position}
 
 
+async def look(subject: Subject, content: Message) -> Message:
+    """What a lens shows of an edge: its last values, those around a position "at", or of the one "value" its story."""
+    edge, traced = _name(content, "edge"), getattr(subject, "value_lens", None)
+    if traced is None:
+        return lens.edge_data(await subject.edge_lens(edge, lens.MOST_ROWS))
+    if "value" in content:
+        try:
+            return lens.value_data(await traced(edge, _whole(content, "value", 0, 2**53)))
+        except ValueError as error:
+            raise DatagraphError(str(error)) from error
+    at = () if content.get("at") is None else (_whole(content, "at", 0, 2**53),)
+    source: Any = subject
+    return {**lens.edge_data(await source.edge_lens(edge, lens.MOST_ROWS, *at)), "traced": True}
+
+
 def knobs(graph: Graph, node: str) -> Message:
     """What of a processor can be turned while it runs, with what it is; own settings with what they were tuned to."""
     found = next((each for each in graph.processors() if each.name == node), None)

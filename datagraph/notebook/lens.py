@@ -7,13 +7,15 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from ..graph.text import clean
-from ..observe.watch import EdgeLook, NodeLook
+from ..observe.watch import EdgeLook, NodeLook, PartLook, ValueLook
 from ..streams.text import short
 
 MOST_ROWS = 50
 MOST_COLUMNS = 40
 MOST_CELL = 200
 _MOST_LINES = 400
+_MOST_PARTS = 20
+_MOST_SHOWN = 3
 _MOST_TRACE = 8_000
 
 
@@ -31,6 +33,32 @@ def edge_data(look: EdgeLook) -> dict[str, Any]:
         "written": look.written,
         "first": first,
         "note": clean(look.note, MOST_CELL),
+    }
+
+
+def value_data(look: ValueLook) -> dict[str, Any]:
+    """Where a value came from and what became of it; the first values of each part, as texts."""
+    return {
+        "edge": look.edge,
+        "stream": look.stream,
+        "position": look.position,
+        "came": [_part(part) for part in look.came[:_MOST_PARTS]],
+        "became": [
+            {"node": node, "status": status, "made": [_part(part) for part in made[:_MOST_PARTS]]}
+            for node, status, made in look.became[:_MOST_PARTS]
+        ],
+    }
+
+
+def _part(part: PartLook) -> dict[str, Any]:
+    return {
+        "stream": part.stream,
+        "edge": part.edge,
+        "start": part.start,
+        "stop": part.stop,
+        "exact": part.exact,
+        "version": part.version,
+        "values": None if part.values is None else [cell(value) for value in part.values[:_MOST_SHOWN]],
     }
 
 

@@ -289,7 +289,7 @@ class LiveView(anywidget.AnyWidget):
         if content["kind"] in controls.KINDS:
             return await controls.answer(subject, content)
         if "edge" in content:
-            return lens.edge_data(await subject.edge_lens(str(content["edge"]), lens.MOST_ROWS))
+            return await controls.look(subject, content)
         return lens.node_data(await subject.node_lens(str(content.get("node")), lens.MOST_ROWS))
 
     def _reply(self, content: Message, *, data: Message | None = None, error: str = "") -> None:

@@ -62,6 +62,37 @@ class NodeLook:
     logs: Sequence[str] = ()
 
 
+@dataclass(frozen=True, slots=True)
+class PartLook:
+    """The values `start` to `stop` of a stream, by the `edge` that shows them, made by that `version` of a processor.
+
+    `values` are the first of them: None where they are not kept any more. `exact`: these, not some of them.
+    """
+
+    stream: str
+    start: int
+    stop: int
+    exact: bool
+    values: Sequence[Any] | None
+    edge: str | None = None
+    version: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class ValueLook:
+    """Where a value came from (`came`; nothing of an input), and what `became` of it: (node, status, what it made).
+
+    A subject that has this to tell has a method ``value_lens(edge, position)`` for it, and takes a position in
+    ``edge_lens(edge, most, position)`` to show the values around it.
+    """
+
+    edge: str
+    stream: str
+    position: int
+    came: Sequence[PartLook]
+    became: Sequence[tuple[str, str, Sequence[PartLook]]]
+
+
 class Subject(Protocol):
     """What a view needs of anything that it shows, of whichever kind.
 

@@ -16,8 +16,11 @@ def spread(
     *,
     none_is_value: bool,
     skip: Any,
-) -> None:
-    """Append results to their outlets' buffers: None is nothing where it was returned, a value where it was yielded."""
+) -> bool:
+    """Append results to their outlets' buffers: None is nothing where it was returned, a value where it was yielded.
+
+    Returns whether each of them was at most one value.
+    """
     kinds = set(map(type, results))
     if (
         len(outlets) == 1
@@ -27,11 +30,12 @@ def spread(
         and (none_is_value or type(None) not in kinds)
     ):
         outlets[0].buffer.extend(results)
-        return
+        return True
     for item in results:
         if item is skip or (item is None and not none_is_value):
             continue
         put(item, find(item))
+    return Many not in kinds
 
 
 def put(item: Any, outlet: Outlet) -> None:

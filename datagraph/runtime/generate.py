@@ -233,7 +233,7 @@ class StreamNode(Node):
             return
         self._last = (totals, positions)
         reads = self._read()
-        mark = Mark(totals, reads, self.saved_state(), self._letters())
+        mark = Mark(totals, reads, self.saved_state(), self._letters(), ends=self._ends(reads))
         if self._pending and not self.arbitrary:
             self._pending = [merge(self._pending[0], mark)]
         else:
@@ -241,6 +241,16 @@ class StreamNode(Node):
 
     def _read(self) -> list[Advance]:
         return [read for port in self.ports.values() for read in port.advances(port.position)]
+
+    def _ends(self, reads: list[Advance]) -> list[tuple[str, str, int]] | None:
+        """What `first` saw was not read, and yet is what came of it made from it."""
+        return self._with_first([(read.port, read.stream, read.cursor) for read in reads]) if self._seen else None
+
+    def _with_first(self, ends: list[tuple[str, str, int]]) -> list[tuple[str, str, int]]:
+        return [(name, stream, max(at, int(name in self._seen))) for name, stream, at in ends]
+
+    def taken(self) -> list[tuple[str, str, int]]:
+        return self._with_first(super().taken())
 
     def _letters(self) -> list[Any]:
         letters: list[Any] = []
@@ -275,7 +285,8 @@ class StreamNode(Node):
                 outlet.buffer.clear()
                 outlet.skip = 0
         reads = self._read()
-        return Mark([outlet.total() for outlet in self.outlets], reads, self.saved_state(), letters)
+        totals = [outlet.total() for outlet in self.outlets]
+        return Mark(totals, reads, self.saved_state(), letters, ends=self._ends(reads))
 
     def recall(self) -> None:
         if not self.threaded:

@@ -71,10 +71,12 @@ def letter(node: Node, failure: Failure, port: Port, position: int, value: Any) 
     objects, a dict.
     """
     payload = _framed(node.session.codec.bind(f"{node.session.run}:~{node.name}".encode()), value)
+    segment, at = port.where(position)
     record = {
         "payload": payload,
         "port": port.name,
-        "position": port.where(position)[1],
+        "stream": segment.stream,
+        "position": at,
         "error": failure.text(),
         "traceback": failure.traceback(),
         "attempts": failure.attempts,

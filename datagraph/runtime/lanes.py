@@ -22,9 +22,10 @@ from .emit import spread
 from .generate import find_outlet
 from .home import poster
 from .io import wait_any
-from .outlet import GATHER, Mark
+from .outlet import GATHER, MOST_SIZES, Mark
 from .port import Port
 from .slots import Slot
+from .values import Many
 
 _GRAIN_SECONDS = 0.01
 
@@ -45,12 +46,15 @@ class ValueNode(CallingNode):
         work = self.work
         self._at_work: Callable[..., Any] = self.clock.working if work.concurrency > 1 else nullcontext
         self._zipped = work.shape == "value" and len(work.inputs) > 1
+        self._one_each = False
+        self._sizes: bytearray | None = None
         self._in_order = work.ordered
         self.arbitrary = not work.ordered
 
     async def drive(self, stack: AsyncExitStack) -> None:
         self._window.clear()
         self._ended, self._reported, self._letters, self._restored = False, [], [], []
+        self._one_each, self._sizes = self._gives_one(), self._no_sizes()
         if not self._in_order and self.record.state is not None:
             for name, start, stop in self.session.codec.decode_value(self.record.state):
                 self.port_of(name).expect(name, start, stop)
@@ -231,7 +235,18 @@ class ValueNode(CallingNode):
         self._moved()
         letters, self._letters = self._letters, []
         reads = [read for port, position in finished.items() for read in port.advances(position)]
-        return self._made(Mark(totals, reads, self._ahead(reads), letters))
+        mark = Mark(totals, reads, self._ahead(reads), letters)
+        mark.each, mark.sizes = len(self.work.inputs) if self._one_each else 0, bytes(self._sizes or b"")
+        self._one_each, self._sizes = self._gives_one(), self._no_sizes()
+        if not self._in_order:
+            mark.ends = self.taken()
+        return self._made(mark)
+
+    def _gives_one(self) -> bool:
+        return self.work.shape == "value" and self._in_order and not self._many
+
+    def _no_sizes(self) -> bytearray | None:
+        return bytearray() if self.work.shape == "value" and self._in_order and len(self.outlets) == 1 else None
 
     def _made(self, mark: Mark) -> Mark | None:
         return mark
@@ -273,12 +288,29 @@ class ValueNode(CallingNode):
         return self.session.codec.encode_value(self._restored + spans)
 
     def _emit(self, results: list[Any]) -> None:
+        flat = results
         if self._many:
-            results = [item for items in results if items is not SKIPPED for item in items]
-            none_is_value = True
+            flat = [item for items in results if items is not SKIPPED for item in items]
+        before = self.outlets[0].total() if self._sizes is not None else 0
+        single = spread(
+            flat, self.outlets, lambda item: find_outlet(self, item), none_is_value=self._many, skip=SKIPPED
+        )
+        self._one_each = self._one_each and single
+        if self._sizes is not None:
+            plain = single and not self._many and self.outlets[0].total() - before == len(results)
+            self._measure(results, plain=plain)
+
+    def _measure(self, results: list[Any], *, plain: bool) -> None:
+        """Note how many values each result is, where they are few; `plain`: one each."""
+        sizes = self._sizes
+        if sizes is None or len(sizes) + len(results) > MOST_SIZES:
+            self._sizes = None
+        elif plain:
+            sizes.extend(b"\1" * len(results))
+        elif max(found := [_size(result, many=self._many) for result in results]) < 256:
+            sizes.extend(found)
         else:
-            none_is_value = False
-        spread(results, self.outlets, lambda item: find_outlet(self, item), none_is_value=none_is_value, skip=SKIPPED)
+            self._sizes = None
 
     def hand(self) -> tuple[list[tuple[Port, int, int]], Any]:
         for slot in self._window:
@@ -287,3 +319,12 @@ class ValueNode(CallingNode):
                 position = slot.start + index
                 return [(port, position, position + 1) for port in slot.ports], None
         return [], None
+
+
+def _size(result: Any, *, many: bool) -> int:
+    """How many values it puts out (see `emit.spread`)."""
+    if many:
+        return 0 if result is SKIPPED else sum(len(each.values) if each.__class__ is Many else 1 for each in result)
+    if result is SKIPPED or result is None:
+        return 0
+    return len(result.values) if result.__class__ is Many else 1

@@ -303,6 +303,20 @@ class Node:
         """The port that a segment is part of."""
         return self.ports[port_of(segment, list(self.ports))]
 
+    def taken(self) -> list[tuple[str, str, int]]:
+        """See `Source`."""
+        found = []
+        for port in self.ports.values():
+            for segment in port.segments[: port.segments.index(port.reading) + 1]:
+                if segment.offset is not None:
+                    at = port.position if segment.end is None else min(port.position, segment.end)
+                    found.append((segment.name, segment.stream, at - segment.offset))
+        return found
+
+    def start_of(self, segment: str) -> int:
+        """See `Source`."""
+        return next((each.start for each in self.segments() if each.name == segment), 0)
+
     def settled(self, reads: Sequence[Advance]) -> None:
         """These reads are in the store."""
         for port in self.ports.values():

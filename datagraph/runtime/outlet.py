@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from ..exceptions import CodecError
@@ -164,6 +164,10 @@ class Outlet:
 class Mark:
     """A safe point: what had come into each buffer (`Outlet.total`) when all that was read was finished, and how far
     the readers were; of a claimed range, which began at `since`, how far it is finished. `more`: never the last one.
+
+    `ends` is how far what was put out came from, as (segment, stream, position), where `reads` does not say it. `each`:
+    every value that was put out was made, in order, of one value of so many ports; 0 where that is not known. `sizes`:
+    so many values were put out for each that was read, one after the other, where these are few and the outlet is one.
     """
 
     totals: list[int]
@@ -175,6 +179,13 @@ class Mark:
     upto: int = 0
     since: int = 0
     more: bool = False
+    ends: Sequence[tuple[str, str, int]] | None = None
+    each: int = 0
+    sizes: bytes = b""
+
+
+MOST_SIZES = 64
+"""The most values of a safe point of which it is kept what each of them gave: one byte each."""
 
 
 def added(one: Mapping[str, int], other: Mapping[str, int]) -> dict[str, int]:
@@ -186,4 +197,9 @@ def merge(old: Mark, new: Mark) -> Mark:
     """A later safe point takes an earlier one in that was not committed yet."""
     counters = added(old.counters, new.counters)
     letters = old.letters + new.letters
-    return Mark(new.totals, new.reads, new.state, letters, counters, new.claim, new.upto, new.since, new.more)
+    each = new.each if new.each == old.each else 0
+    if (new.totals, new.reads, new.upto) == (old.totals, old.reads, old.upto):
+        sizes = old.sizes
+    else:
+        sizes = old.sizes + new.sizes if old.sizes and new.sizes else b""
+    return replace(new, letters=letters, counters=counters, each=each, sizes=sizes if len(sizes) <= MOST_SIZES else b"")

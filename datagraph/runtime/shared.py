@@ -99,4 +99,5 @@ class SharedNode(ValueNode):
             return mark if self.writer.finishing else None
         upto = min([slot.position() for slot in self._window], default=self.port_of(claimed.port).position)
         mark.reads, mark.claim, mark.upto, mark.since = (), claimed.id, upto, claimed.start
+        mark.ends = [(claimed.port, claimed.stream, upto)]
         return mark

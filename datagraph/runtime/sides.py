@@ -22,6 +22,12 @@ class Source(Protocol):
     def recall(self) -> None:
         """Come to a safe point soon."""
 
+    def taken(self) -> list[tuple[str, str, int]]:
+        """How far it has taken values, as (segment, stream, position); what is not finished was made from no more."""
+
+    def start_of(self, segment: str) -> int:
+        """Where a segment that it reads begins."""
+
     def settled(self, reads: Sequence[Advance]) -> None:
         """These reads of its ports are in the store."""
 

@@ -22,6 +22,7 @@ from .io import wait_any
 from .lifecycle import dead_lettered
 from .outlet import FRAME_BYTES, GATHER, Mark, Outlet, Sheaf, added, merge
 from .sides import Delivery, Source
+from .trail import Trail
 
 _HURRY = 0.0005
 _LOOK_FOR_DEADLOCK = 0.25
@@ -56,6 +57,7 @@ class Writer:
         self._delivery = delivery
         self._clock = clock
         self._resumes, self._has_inputs, self._shared = resumes, has_inputs, shared
+        self._trail = Trail(record.cursors, self.outlets, has_inputs=has_inputs)
         self.is_parting = False  # a part of what comes before the next safe point may be stored, or not
         self.driven_at = 0.0
         self._mark: Mark | None = None
@@ -199,7 +201,7 @@ class Writer:
             and not mark.more
             and sizes == [len(outlet.buffer) for outlet in self.outlets]
         )
-        writes, frames = self._encode(sizes, last and self._closes, whole=whole and mark is not None)
+        writes, frames = self._encode(sizes, mark, last=last and self._closes, whole=whole and mark is not None)
         complete = mark is not None and [w[0] for w in frames] == cut
         last = last and complete
         if not last:
@@ -298,19 +300,18 @@ class Writer:
             outlet.bound(room_now.values)
             outlet.base = max(outlet.base, room_now.length)
 
-    def _encode(self, sizes: Sequence[int], last: bool, *, whole: bool) -> tuple[list[Write], list[Sheaf]]:
-        """The writes of one commit, and what each is made of."""
+    def _encode(
+        self, sizes: Sequence[int], mark: Mark | None, *, last: bool, whole: bool
+    ) -> tuple[list[Write], list[Sheaf]]:
+        """The writes of one commit, which is or is a part of what `mark` finished, and what each is made of."""
         writes = []
-        frames = []
-        for outlet, want in zip(self.outlets, sizes, strict=True):
-            found = outlet.sheaf(want, whole=whole, shared=self._shared, node=self.node)
-            frames.append(found)
-            count, payload, size, checksum = found
-            if count:
-                mark = (outlet.count + count, checksum)
-                writes.append(Write(outlet.stream, outlet.base, ((count, payload, size),), mark, end=last))
-            elif last:
-                writes.append(Write(outlet.stream, outlet.base, (), (outlet.count, outlet.checksum), end=True))
+        wanted = zip(self.outlets, sizes, strict=True)
+        frames = [o.sheaf(want, whole=whole, shared=self._shared, node=self.node) for o, want in wanted]
+        origins = self._trail.origins(mark, self.source, [frame[0] for frame in frames])
+        for outlet, (count, payload, size, checksum), origin in zip(self.outlets, frames, origins, strict=True):
+            if count or last:
+                stored = ((count, payload, size),) if count else ()
+                writes.append(Write(outlet.stream, outlet.base, stored, (outlet.count + count, checksum), last, origin))
         return writes, frames
 
     async def _commit(
@@ -393,6 +394,7 @@ class Writer:
                 outlet.count = outlet.checksum = 0
         if mark is not None:
             self._mark, self._upto = None, (mark.claim, mark.upto)
+            self._trail.settled(mark)
         self._delivery.delivered(delivered, [write.stream for write in writes if write.end])
         if commit.reads:
             self.source.settled(commit.reads)

@@ -19,6 +19,7 @@ from ..exceptions import (
 )
 from .memory_state import Claimed, Node, Run, report_of
 from .memory_streams import Reader, Stream
+from .origins import origin_of_letter
 from .records import Advance, Commit, Committed, Range, Taken, Write
 from .signals import Signals
 
@@ -148,7 +149,7 @@ def _write(run: Run, node: Node, signals: Signals, commit: Commit) -> None:
     for write in commit.writes:
         stream = run.streams[write.stream]
         for count, payload, size in write.frames:
-            stream.append(count, payload, size)
+            stream.append(count, payload, size, write.origin)
         stream.ended = stream.ended or write.end
         stream.blocked.pop(signals, None)
         node.marks[write.stream] = write.mark
@@ -282,8 +283,8 @@ def reopen_node(run: Run, name: str, ids: Sequence[str] | None, size: Callable[[
     private = run.private(name)
     for key in chosen:
         letter = node.letters.pop(key)
-        payload = (msgspec.msgpack.decode(letter) if isinstance(letter, bytes) else letter)["payload"]
-        private.append(1, payload, size(payload))
+        found = msgspec.msgpack.decode(letter) if isinstance(letter, bytes) else letter
+        private.append(1, found["payload"], size(found["payload"]), origin_of_letter(found))
     _open(run, name)
     if run.status == "completed":
         run.status, run.ended = "running", 0.0

@@ -117,11 +117,11 @@ class Stream:
         room = self.room()
         return (room.values > 0 and room.size > 0) or self.read_by_all()
 
-    def append(self, count: int, payload: Any, size: int) -> None:
+    def append(self, count: int, payload: Any, size: int, origin: bytes = b"") -> None:
         """Add one frame at the end."""
         self.length += count
         self.size += size
-        self._frames.append(Frame(self.length, count, payload, size))
+        self._frames.append(Frame(self.length, count, payload, size, origin))
         self._ends.append(self.length)
         self._sizes.append(self.size)
 

@@ -20,12 +20,16 @@ Hold = Literal["hold", "open", "free"]
 
 
 class Frame(NamedTuple):
-    """Some values of a stream: `payload` is what the store keeps (bytes, or a list in memory), `size` its bytes."""
+    """Some values of a stream: `payload` is what the store keeps (bytes, or a list in memory), `size` its bytes.
+
+    `origin` is what its writer said of where they came from (see `origins`).
+    """
 
     end: int
     count: int  # type: ignore[assignment]  # the word is ours; nobody counts in a frame
     payload: Any
     size: int
+    origin: bytes = b""
 
 
 class Reading(NamedTuple):
@@ -100,7 +104,7 @@ class Write(NamedTuple):
     A shared node has several writers, so none of them knows: its `base` is not compared.
 
     `mark` is (values, checksum) of what the node wrote to this stream since its resume point, these frames included;
-    `end` closes the stream after them.
+    `end` closes the stream after them. `origin` is kept beside each of the frames (see `origins`).
     """
 
     stream: str
@@ -108,6 +112,7 @@ class Write(NamedTuple):
     frames: Sequence[tuple[int, Any, int]]
     mark: tuple[int, int] = (0, 0)
     end: bool = False
+    origin: bytes = b""
 
     @property
     def needs(self) -> tuple[int, int]:

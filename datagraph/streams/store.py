@@ -96,6 +96,7 @@ class Session(Protocol):
     async def read(self, stream: str, cursor: int, limit: int) -> Reading:
         """The frames after `cursor`, the first of which may begin before it, until `limit` values or 4 MiB are found.
 
+        With each comes, as with those of `tail`, the `origin` that its write gave.
         StreamTrimmedError where the values at `cursor` are not kept any more. Never waits.
         """
 

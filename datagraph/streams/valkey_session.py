@@ -20,6 +20,7 @@ from redis.exceptions import ResponseError
 from ..exceptions import RunNotFoundError, StoreError
 from .codec import Codec
 from .keys import Keys
+from .origins import origin_of_letter
 from .records import (
     Commit,
     Committed,
@@ -264,12 +265,10 @@ class ValkeySession:
         moved, after, wanted = 0, "-", None if ids is None else frozenset(ids)
         while True:
             page = await self._reads.letters(node, _LETTERS, after)
-            chosen = [
-                item
-                for ident, letter in page
-                if wanted is None or ident in wanted
-                for item in (ident, msgspec.msgpack.decode(letter)["payload"])
+            letters = [
+                (ident, msgspec.msgpack.decode(data)) for ident, data in page if wanted is None or ident in wanted
             ]
+            chosen = [item for ident, one in letters for item in (ident, one["payload"], origin_of_letter(one))]
             if chosen:
                 reply = await self._call("reopen", self._new_nonce(), node, *chosen, node=node)
                 moved += reply[1]

@@ -52,6 +52,7 @@ STATE: Final = (
     "wiring",
     "asked",
 )
+_FIELDS: Final = ([b"c", b"p", b"o"], [b"c", b"p"])
 HOLDS: Final[tuple[Hold, ...]] = ("free", "hold", "open")
 
 pack: Final = msgspec.msgpack.Encoder().encode
@@ -110,9 +111,12 @@ def pack_commit(commit: Commit, worker: str) -> list[Any]:
     """The arguments of the commit script: its structure, then everything that is only bytes, in order."""
     payloads: list[Any] = []
     writes = []
-    for stream, base, frames, mark, end in commit.writes:
+    for stream, base, frames, mark, end, origin in commit.writes:
         # A checksum has 64 bits, and the server's numbers 53: it travels as text.
-        writes.append((stream, base, end, f"{mark[0]} {mark[1]}", [f[0] for f in frames], [f[2] for f in frames]))
+        counts, sizes = [f[0] for f in frames], [f[2] for f in frames]
+        writes.append((stream, base, end, f"{mark[0]} {mark[1]}", counts, sizes, bool(origin)))
+        if origin:
+            payloads.append(origin)
         payloads += [f[1] for f in frames]
     has_state = commit.safe and commit.state is not None
     structure = pack(
@@ -305,10 +309,10 @@ def frame_of(entry: Any, codec: Codec) -> Frame | None:
     ident, fields = entry
     if ident[-2:] != b"-0":
         return None
-    if fields[::2] != [b"c", b"p"]:
+    if fields[::2] not in _FIELDS:
         raise CodecError(
             f"the entry {ident.decode()} holds {short(fields)} and no frame: it was not written by datagraph; does "
             f"another program use 'dg:' keys?"
         )
     payload = fields[3]
-    return Frame(int(ident[:-2]), int(fields[1]), payload, codec.size(payload))
+    return Frame(int(ident[:-2]), int(fields[1]), payload, codec.size(payload), fields[5] if len(fields) > 4 else b"")

@@ -19,6 +19,7 @@ function valueTable(columns, rows, label) {
 }
 
 function keepScroll(box, ...children) {
+  const held = box.contains(document.activeElement) ? document.activeElement.dataset.key : null;
   const inner = box.querySelector(".dgv-scroll");
   const at = [box.scrollTop, inner?.scrollTop ?? 0, inner?.scrollLeft ?? 0];
   const open = new Set([...box.querySelectorAll("details")].filter((one) => !one.open).map((one) => one.dataset.key));
@@ -27,19 +28,23 @@ function keepScroll(box, ...children) {
   const now = box.querySelector(".dgv-scroll");
   box.scrollTop = at[0];
   if (now) [now.scrollTop, now.scrollLeft] = at.slice(1);
+  if (held) [...box.querySelectorAll("[data-key]")].find((one) => one.dataset.key === held)?.focus({ preventScroll: true });
 }
 
 // The last values of an edge, the newest first, each with its position in the stream.
-function showValues(lens, data) {
+function showValues(view, lens, data) {
   const rows = Array.isArray(data.rows) ? data.rows : [];
   const positions = Array.isArray(data.positions) ? data.positions : [];
-  const said = rows.length ? `The last ${plural(rows.length, "value", "values")} of ${number(Number(data.written) || rows.length)}; looking takes nothing away.` : "No value has passed yet, or none is kept.";
+  const said = lens.at !== null && rows.length ? `Values ${number(positions[0])} to ${number(positions[positions.length - 1])} of ${number(Number(data.written))}.` : rows.length ? `The last ${plural(rows.length, "value", "values")} of ${number(Number(data.written) || rows.length)}; looking takes nothing away.` : "No value has passed yet, or none is kept.";
   const caption = html("p", { class: "dgv-caption" }, said);
   if (data.note) caption.append(" ", clean(data.note, 300));
   if (!rows.length) return keepScroll(lens.answer, caption);
   const numbered = rows.map((row, i) => [positions[i] ?? "", ...(Array.isArray(row) ? row : [row])]).reverse();
   const table = valueTable(["#", ...(data.columns ?? [])], numbered, "Last values");
+  if (lens.at !== null) caption.append(" ", button("The last values", "Go on to show the last values", () => latest(view, lens), { class: "dgv-link" }));
+  lens.table = table;
   keepScroll(lens.answer, caption, html("div", { class: "dgv-scroll" }, table));
+  if (data.traced) traceRows(view, lens, table, positions.slice(-MOST_ROWS).reverse());
 }
 
 function section(key, title, open, ...content) {

@@ -8,7 +8,7 @@ function makeLens(view) {
   return panel;
 }
 
-function openLens(view, part) {
+function openLens(view, part, at = null) {
   const { dom } = view;
   const title = html("bdi", { class: "dgv-title" }, part.kind === "node" ? part.def.label : part.def.stream);
   const ends = part.kind === "edge" ? `${nameOf(view, part.def.source)} → ${nameOf(view, part.def.target)}` : part.def.facts.join(", ") || part.def.kind;
@@ -20,7 +20,7 @@ function openLens(view, part) {
   const answer = html("div", { class: "dgv-answer", "aria-live": "off" });
   const head = html("div", { class: "dgv-lens-head" }, title, html("bdi", { class: "dgv-facts" }, ends), html("span", { class: "dgv-buttons" }, pause, more, close));
   dom.lens.replaceChildren(head, html("div", { class: "dgv-lens-body" }, html("div", { class: "dgv-side" }, facts, charts), answer));
-  view.lens = { part, facts, answer, pause, more, charts: chartsFor(part), values: new Map(), asking: false, asked: -Infinity, seen: null };
+  view.lens = { part, at, trace: at, facts, answer, pause, more, charts: chartsFor(part), values: new Map(), asking: false, asked: -Infinity, seen: null };
   charts.append(...view.lens.charts.map((chart) => chart.figure));
   if (part.kind === "edge") putBreakBox(view, part);
   put(dom.lens, "hidden", false);
@@ -135,15 +135,18 @@ function look(view) {
   const news = view.live ? `${view.live.status} ${JSON.stringify(lens.part.kind === "edge" ? view.live.e[lens.part.index] : view.live.n[lens.part.index].slice(4))}` : "";
   if (news === lens.seen) return;
   Object.assign(lens, { asking: true, asked: now, seen: news });
-  ask(view, { kind: "lens", [lens.part.kind]: lens.part.def.name }).then(
+  if (lens.trace !== null && lens.table) return retrace(view, lens);
+  const message = { kind: "lens", [lens.part.kind]: lens.part.def.name };
+  if (lens.at !== null) message.at = lens.at;
+  ask(view, message).then(
     (data) => answered(view, lens, data),
-    (error) => say(lens.answer, clean(error.message, 500)),
+    (error) => failedLook(view, lens, error),
   ).finally(() => { lens.asking = false; });
 }
 
 function answered(view, lens, data) {
   if (view.lens !== lens) return;
   lens.answer.dgText = undefined;
-  if (lens.part.kind === "edge") showValues(lens, data);
+  if (lens.part.kind === "edge") showValues(view, lens, data);
   else showNode(lens, data);
 }

@@ -5,16 +5,16 @@ function partOf(view, target) {
   return pick ? (pick[0] === "n" ? view.nodes : view.edges)[Number(pick.slice(1))] : null;
 }
 
-function choose(view, part) {
+function choose(view, part, at = null) {
   if (view.chosen) put(view.chosen.group, "aria-pressed", null);
   for (const one of view.chosen ? [view.chosen] : []) markChosen(one, false);
-  const again = view.chosen === part;
+  const again = view.chosen === part && at === null;
   view.chosen = again ? null : part;
   if (!view.chosen) return closeLens(view);
   put(part.group, "aria-pressed", "true");
   markChosen(part, true);
   rove(view, part);
-  openLens(view, part);
+  openLens(view, part, at);
 }
 
 function markChosen(part, on) {

@@ -1,6 +1,7 @@
 --!use names streams ending
 -- Apply everything that one node commits, or nothing. Scripts do not roll back, so all is checked before the first write.
--- ARGV[1]: the commit, packed (`valkey_wire.pack_commit` says how); then the payloads of its frames in order, then letters,
+-- ARGV[1]: the commit, packed (`valkey_wire.pack_commit` says how); then for each write what its frames came from and
+-- their payloads, in order, then letters,
 -- events, values looked at, the state and the error.
 -- Answers {code, status of the run, then length, values and bytes of room of every written stream}, or {code, why}.
 local c = cmsgpack.unpack(ARGV[1])
@@ -129,9 +130,14 @@ end
 local set, marks = {'seq:' .. me, seq}, not safe and unpacked(record[5])
 for _, w in ipairs(writes) do
   local s, counts, sizes, stream = load(w[1]), w[5], w[6], key('s', w[1])
+  local origin = w[7] and payload()
   for i, count in ipairs(counts) do
     s.n, s.b, s.entries = s.n + count, s.b + sizes[i], s.entries + 1
-    call('XADD', stream, format('%d-0', s.n), 'c', count, 'p', payload())
+    if origin then
+      call('XADD', stream, format('%d-0', s.n), 'c', count, 'p', payload(), 'o', origin)
+    else
+      call('XADD', stream, format('%d-0', s.n), 'c', count, 'p', payload())
+    end
   end
   local ends = w[3] and not s.ended
   if ends then

@@ -1,7 +1,7 @@
 --!use names streams ending
 -- Move dead letters to their node's private stream, and open again what had ended on the way from there.
--- ARGV: nonce, node, then the id of each letter and its payload, a frame of one value (the caller has taken it out of the
--- letter: cmsgpack cannot read binary strings). Answers {'OK', how many}; a repeat has the nonce that is stored, and gets
+-- ARGV: nonce, node, then the id of each letter, its payload, a frame of one value, and its origin (the caller has taken
+-- both out of the letter: cmsgpack cannot read binary strings). Answers {'OK', how many}; a repeat has the nonce that is stored, and gets
 -- the same answer.
 local nonce, node = ARGV[1], ARGV[2]
 local run, record = call('HGET', KEYS[1], 'status'), key('n', node)
@@ -10,7 +10,7 @@ if call('EXISTS', record) == 0 then return missing(1, node) end
 if call('HGET', record, 'reopened') == nonce then return {'OK', tonumber(call('HGET', record, 'returned'))} end
 
 local dead, chosen = key('dead', node), {}
-for i = 3, #ARGV, 2 do
+for i = 3, #ARGV, 3 do
   if #call('XRANGE', dead, ARGV[i], ARGV[i]) == 1 then chosen[#chosen + 1] = i end
 end
 if #chosen == 0 then return {'OK', 0} end
@@ -33,7 +33,7 @@ end
 local s = load(private)
 for _, i in ipairs(chosen) do
   s.n, s.b, s.entries = s.n + 1, s.b + #ARGV[i + 1], s.entries + 1
-  call('XADD', key('s', private), format('%d-0', s.n), 'c', 1, 'p', ARGV[i + 1])
+  call('XADD', key('s', private), format('%d-0', s.n), 'c', 1, 'p', ARGV[i + 1], 'o', ARGV[i + 2])
   call('XDEL', dead, ARGV[i])
 end
 for _, field in ipairs({'n', 'b'}) do change(s, field, s[field]) end
