@@ -329,8 +329,7 @@ class Writer:
             commit.claim = self._mark.claim
             commit.upto = self._upto[1] if self._upto[0] == commit.claim else self._mark.since
         counters, self.counters = self.counters, {}
-        if counters:
-            commit.counters = added(commit.counters, counters)
+        commit.counters = added(commit.counters, counters)
         commit.looked, self.looked = self.looked, {}
         commit.status = "done" if last and self._closes else None
         turn = self.session.signals.event(f"turn:{self.node}")
