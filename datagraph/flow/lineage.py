@@ -25,6 +25,7 @@ Status = Literal["done", "dead letter", "in hand", "waiting", "not read"]
 MOST_VALUES = 10
 _MOST_LETTERS = 1000
 _MOST_AGAIN = 100
+_MOST_FORGOTTEN = 100
 _OUT_OF_ORDER = 2000
 _MOST_STEPS = 1000
 _KEPT = -1  # a dead letter that was not sent again
@@ -65,11 +66,19 @@ class Outcome:
 
 @dataclass(frozen=True, slots=True)
 class _Reader:
-    """One segment of a node that covers a position."""
+    """One segment of a node that covers a position; `record` is None of one that the store has forgotten."""
 
     node: str
     segment: str
-    record: ReaderRecord
+    stream: str
+    record: ReaderRecord | None = None
+
+    def of(self, frame: Frame, position: int) -> Span | None:
+        """The span of a frame that has a position of it."""
+        for span in _spans(frame):
+            if (span.port, span.stream) == (self.segment, self.stream) and span.start <= position < span.stop:
+                return span
+        return None
 
 
 class Lineage:
@@ -150,34 +159,51 @@ class Lineage:
         """What came of the value at `position`, one outcome a node that reads the stream."""
         await self._check(stream, position)
         probe = await self._session.probe()
-        readers: dict[str, list[_Reader]] = {}
-        for (node, segment), record in probe.streams[stream].readers.items():
-            if not node.startswith("~"):  # somebody who follows from outside
-                readers.setdefault(node, []).append(_Reader(node, segment, record))
-        found = []
-        for node, segments in readers.items():
-            covering = [one for one in segments if _covers(one.record, position)]
-            found += [await self._outcome(probe, one, stream, position) for one in covering] or [
-                Outcome(node, "not read")
-            ]
-        return found
+        found: dict[str, list[Outcome]] = {}
+        records = probe.streams[stream].readers if stream in probe.streams else {}
+        for (node, segment), record in records.items():
+            if node.startswith("~"):  # somebody who follows from outside
+                continue
+            outcomes = found.setdefault(node, [])
+            if _covers(record, position):
+                reader = _Reader(node, segment, stream, record)
+                outcomes.append(await self._outcome(probe, reader, record, position))
+        for node, segment in await self._forgotten(probe, stream) - set(records):
+            parts = await self._parts(probe, _Reader(node, segment, stream), position)
+            if parts:
+                found.setdefault(node, []).append(Outcome(node, "done", parts))
+        return [one for node, outcomes in found.items() for one in outcomes or [Outcome(node, "not read")]]
 
-    async def _outcome(self, probe: Probe, reader: _Reader, stream: str, position: int) -> Outcome:
+    async def _forgotten(self, probe: Probe, stream: str) -> set[tuple[str, str]]:
+        """Segments that have read the stream before the run was changed; the store forgets those that are finished."""
+        found: dict[tuple[str, str], None] = {}
+        notes = await self._session.changes(limit=_MOST_STEPS) if probe.run.wiring else []
+        for _, _, note in reversed(notes):
+            change = msgspec.json.decode(note)
+            joined = [(node, segment) for node, segment, name in change.get("joins", ()) if name == stream]
+            edges = [edge for edge in Graph.from_dict(change["before"]).edges if edge.stream == stream]
+            found |= dict.fromkeys([*joined, *((edge.target, edge.target_port) for edge in edges)])
+        return set(list(found)[:_MOST_FORGOTTEN])
+
+    async def _parts(self, probe: Probe, reader: _Reader, position: int) -> tuple[Part, ...]:
         outputs = await self._outputs(probe, reader.node)
         made = [await self._made(probe, reader, output, position) for output in outputs]
-        parts = [await self._filled(part) for part in made if part is not None]
+        return tuple([await self._filled(part) for part in made if part is not None])
+
+    async def _outcome(self, probe: Probe, reader: _Reader, record: ReaderRecord, position: int) -> Outcome:
+        parts = await self._parts(probe, reader, position)
         status: Status = "done"
-        if position >= reader.record.cursor:
+        if position >= record.cursor:
             status = self._unfinished(reader, position, bool(parts))
-            if reader.record.hold == "free":
+            if record.hold == "free":
                 status = "done" if parts else "not read"  # `first` looks, and reads nothing
-        elif (sent := await self._given_up(probe, reader, stream, position)) == _KEPT:
+        elif (sent := await self._given_up(probe, reader, position)) == _KEPT:
             return Outcome(reader.node, "dead letter")
         elif sent is not None:
             private = f"~{reader.node}"
-            again = _Reader(reader.node, private, probe.streams[private].readers[reader.node, private])
-            return await self._outcome(probe, again, private, sent)
-        return Outcome(reader.node, status, tuple(parts))
+            record = probe.streams[private].readers[reader.node, private]
+            return await self._outcome(probe, _Reader(reader.node, private, private, record), record, sent)
+        return Outcome(reader.node, status, parts)
 
     def _unfinished(self, reader: _Reader, position: int, has_made: bool) -> Status:
         """Whether a node that runs here has taken it; of one that runs elsewhere nobody can say."""
@@ -189,12 +215,12 @@ class Lineage:
                     return "in hand"
         return "in hand" if has_made else "waiting"
 
-    async def _given_up(self, probe: Probe, reader: _Reader, stream: str, position: int) -> int | None:
+    async def _given_up(self, probe: Probe, reader: _Reader, position: int) -> int | None:
         """None unless it is a dead letter of the node; where it was sent again, its position there."""
         node, private = probe.nodes.get(reader.node), f"~{reader.node}"
         if node is not None and not node.counters.get("dead_letters"):
             return None
-        port = self._port(reader.node, reader.segment)
+        port, stream = self._port(reader.node, reader.segment), reader.stream
         for _, data in await self._session.letters(reader.node, limit=_MOST_LETTERS):
             letter: Any = msgspec.msgpack.decode(data) if isinstance(data, bytes) else data
             if (letter["port"], letter.get("stream", stream), letter["position"]) == (port, stream, position):
@@ -212,7 +238,7 @@ class Lineage:
         for _, _, note in reversed(await self._session.changes(limit=_MOST_STEPS)):  # it was dropped
             before = Graph.from_dict(msgspec.json.decode(note)["before"])
             if any(each.name == node for each in before):
-                return [port.stream for port in before.node(node).outputs if port.stream in probe.streams]
+                return [port.stream for port in before.node(node).outputs]
         return []
 
     async def _made(self, probe: Probe, reader: _Reader, output: str, position: int) -> Part | None:
@@ -223,7 +249,8 @@ class Lineage:
         def spans(frame: Frame) -> list[Span]:
             return [span for span in _origin(frame).spans if self._port(reader.node, span.port) == port]
 
-        first, length = probe.streams[output].first, probe.streams[output].length
+        kept = probe.streams.get(output)
+        first, length = (kept.first, kept.length) if kept else (0, (await self._session.tail(output, 1)).length)
         start = await self._first(output, first, length, lambda frame: _end(spans(frame), port) > target)
         stop = await self._first(output, start, length, lambda frame: _start(spans(frame), port) > target)
         spec = next((node for node in self._local.record.nodes if node.name == reader.node), None)
@@ -231,28 +258,28 @@ class Lineage:
             return await self._about(output, max(first, start - _OUT_OF_ORDER), start + _OUT_OF_ORDER, reader, position)
         if start < stop:
             return await self._narrowed(output, start, stop, reader, position)
-        if start == first > 0:
+        if start == first > 0 and reader.record is not None:
             return Part(output, 0, first)
         return None
 
     async def _narrowed(self, output: str, start: int, stop: int, reader: _Reader, position: int) -> Part | None:
         """Of the frames that were made from a position and others the very value, where that is known."""
         frames = [await self._frame(output, start), await self._frame(output, stop - 1)]
-        found = _origin(frames[0])
-        for span in found.spans if found.exact else ():
-            if span.port == reader.segment and span.start <= position < span.stop:
-                first, last = found.after(span, position)
-                return Part(output, start + first, start + last, exact=True) if first < last else None
-        only = [(reader.segment, position, position + 1)]
-        made = [[(s.port, s.start, s.stop) for s in _spans(frame) if s.start < s.stop] for frame in frames]
-        return Part(output, start, stop, exact=made == [only, only])
+        found, span = _origin(frames[0]), reader.of(frames[0], position)
+        if span is None:
+            return None
+        if found.exact:
+            first, last = found.after(span, position)
+            return Part(output, start + first, start + last, exact=True) if first < last else None
+        only = [(span.port, span.stream, position, position + 1)]
+        return Part(output, start, stop, exact=all([s for s in _spans(f) if s.start < s.stop] == only for f in frames))
 
     async def _about(self, output: str, start: int, stop: int, reader: _Reader, position: int) -> Part | None:
         """The same of several workers that keep no order: theirs lies not far from where it would be."""
         while start < stop:
             reading = await self._session.read(output, start, stop - start)
             for frame in reading.frames:
-                if any(s.port == reader.segment and s.start <= position < s.stop for s in _spans(frame)):
+                if reader.of(frame, position) is not None:
                     return await self._narrowed(output, frame.end - frame.count, frame.end, reader, position)
             if not reading.frames:
                 return None
@@ -329,7 +356,8 @@ def _spans(frame: Frame) -> tuple[Span, ...]:
 
 
 def _ordinal(segment: str, port: str) -> int:
-    return 0 if segment == port else int(segment.rpartition("#")[2])
+    number = segment.rpartition("#")[2]
+    return int(number) if segment != port and number.isdecimal() else 0
 
 
 def _end(spans: list[Span], port: str) -> tuple[int, int]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 import signal
 import threading
 from collections.abc import AsyncIterator, Callable, Iterator, Sequence
@@ -14,9 +15,11 @@ import datagraph as dg
 from datagraph import IO, OPEN, Batch, Flow, IOVal, Move, Supervisor
 from datagraph.exceptions import StreamTrimmedError, UnknownIOError
 from datagraph.flow.lineage import Outcome, Part
+from datagraph.flow.results import RunStream
 from datagraph.flow.run import Run
 from tests.flow.changes import Endless, passing
 from tests.flow.processes import script
+from tests.flow.test_changing_random import Monkey
 
 COUNT = 60
 
@@ -384,3 +387,26 @@ def test_after_a_crash_what_is_told_is_still_so(valkey_url: str, anyio_backend: 
         seen = next(one for one in run["double"].fate(at) if one.node == "seen")
         assert seen.made[0].start <= 2 * at < 2 * at + 1 < seen.made[0].stop
         assert run["seen"].origin(2 * at)[0].start <= at < run["seen"].origin(2 * at)[0].stop
+
+
+def test_after_changes_at_random_it_is_still_so(supervisor: Supervisor) -> None:
+    """Whatever was inserted, dropped, moved, swapped and read again: a value came from where it is found."""
+    monkey = Monkey(random.randrange(10**6))
+    while sum(monkey.done.values()) < 40:
+        monkey.step()
+    monkey.judge()
+    run = monkey.run
+    streams = {name: RunStream(run._thread, run._local, name) for name in ("x", *monkey.model.writer)}
+    held = {name: stream.to_list() for name, stream in streams.items()}
+    told = 0
+    for name, values in held.items():
+        for position in random.sample(range(len(values)), min(12, len(values))):
+            parts = streams[name].origin(position)
+            found = [part for part in parts if values[position] in held[part.stream][part.start : part.stop]]
+            assert name == "x" or found, (name, position, parts)
+            for part in found:
+                at = held[part.stream].index(values[position], part.start)
+                made = [one for each in streams[part.stream].fate(at) for one in each.made if one.stream == name]
+                assert any(one.start <= position < one.stop for one in made), (name, position, part, made)
+                told += part.exact
+    assert told

@@ -43,6 +43,8 @@ function showValues(view, lens, data) {
   const table = valueTable(["#", ...(data.columns ?? [])], numbered, "Last values");
   if (lens.at !== null) caption.append(" ", button("The last values", "Go on to show the last values", () => latest(view, lens), { class: "dgv-link" }));
   lens.table = table;
+  lens.held = html("span", {});
+  caption.append(lens.held);
   keepScroll(lens.answer, caption, html("div", { class: "dgv-scroll" }, table));
   if (data.traced) traceRows(view, lens, table, positions.slice(-MOST_ROWS).reverse());
 }

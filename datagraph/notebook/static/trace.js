@@ -46,6 +46,7 @@ function closeTrace(lens) {
   lens.trace = null;
   if (!entry) return;
   put(entry.opener, "aria-expanded", "false");
+  say(lens.held, "");
   flag(entry.row, "dgv-traced", false);
   entry.story?.remove();
   entry.story = null;
@@ -61,6 +62,7 @@ function openTrace(view, lens, position) {
   const cell = html("td", { colspan: entry.row.cells.length }, html("div", { class: "dgv-story", "aria-live": "polite" }, "Looking …"));
   entry.story = html("tr", { class: "dgv-story-row" }, cell);
   entry.row.after(entry.story);
+  if (lens.at === null && view.live && !isOver(view.live)) say(lens.held, " They stand still while the story of one is open.");
   askTrace(view, lens, position);
 }
 
