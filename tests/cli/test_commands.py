@@ -17,7 +17,8 @@ import datagraph as dg
 from tests.cli.kit import FLOWS, cli, command, environment, here
 
 COMMANDS = [
-    *("demo", "runs", "top", "draw", "forget", "recover", "stop", "pause", "resume", "cancel", "server", "break"),
+    "break",
+    *("demo", "runs", "top", "draw", "forget", "recover", "stop", "pause", "resume", "cancel", "server"),
     *("tune", "undo", "step"),
 ]
 
