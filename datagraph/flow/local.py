@@ -103,6 +103,7 @@ class LocalRun:
         inputs: Mapping[str, Any],
         *,
         dropped: Sequence[tuple[Node, Processor]] = (),
+        spare: Sequence[Processor] = (),
         executor: Executor,
         settings: Mapping[str, Mapping[str, Any]],
         overrides: Overrides,
@@ -112,7 +113,7 @@ class LocalRun:
         """Say what this process does of the run: the functions of these nodes, and feeding these inputs."""
         feeders = [self._feeder(name, values, pace) for name, values in inputs.items()]
         self.settings = settings
-        self.changes.begin(crew, dropped)
+        self.changes.begin(crew, dropped, spare)
         self.offers.begin(hot=hot)
 
         def prepare(stack: AsyncExitStack) -> Sequence[Work]:
@@ -221,6 +222,7 @@ class LocalRun:
 
     async def _work(self) -> None:
         assert self._prepare is not None and self.executor is not None  # noqa: PT018
+        await self.changes.learn()
         async with AsyncExitStack() as stack:
             engine = self.engine = StreamEngine(
                 self.store,

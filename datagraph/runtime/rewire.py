@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 import anyio
 
-from ..exceptions import RunError
+from ..exceptions import RunError, UnknownIOError
 from ..streams.records import CLAIMED, NOW, Cut, Join, NodeSpec, Rewire, Rewired, RunSpec, StreamSpec, at_cut
 from .node import Node
 from .orders import Carried, Orders, Place
@@ -122,6 +122,7 @@ class Change:
             done.version,
             tuple(Place(*part, at) for part, at in zip(cuts, done.cuts, strict=True)),
             tuple(Place(*part, at) for part, at in zip(joins, done.joins, strict=True)),
+            self._lengths,
         )
 
     def _parts(self) -> tuple[list[Part], list[Part]]:
@@ -160,13 +161,21 @@ class Change:
         begun = {**self._orders.added, **self._orders.replaced}
         if begun:
             probe = await self._stage.session.probe()
-            written = [probe.streams.get(stream) for work in begun.values() for stream in work.outputs]
-            self._lengths = {stream.name: stream.length for stream in written if stream is not None}
+            for stream in [stream for work in begun.values() for stream in work.outputs]:
+                found = probe.streams.get(stream)
+                self._lengths[stream] = found.length if found is not None else await self._length(stream)
             for node in nodes:
                 if any(count for count, _ in probe.nodes[node.name].marks.values()):
                     raise RunError(f"{node.name!r} was left between two safe points: nothing was changed; try again")
                 for segment, (position, _) in probe.nodes[node.name].reads.items():
                     self._positions[node.name, segment] = position
+
+    async def _length(self, stream: str) -> int:
+        """How long a stream is that a probe does not show: nobody writes it any more, or it is new."""
+        try:
+            return (await self._stage.session.tail(stream, 1)).length
+        except UnknownIOError:
+            return 0
 
     async def _left(self, node: Node) -> None:
         record = self._stage.record

@@ -15,6 +15,7 @@ from .memory_rewire import rewire_run
 from .memory_rules import apply_commit, reopen_node, take_range
 from .memory_state import KEPT, Run
 from .records import (
+    ChangeRecord,
     Commit,
     Committed,
     Hold,
@@ -306,7 +307,7 @@ class MemorySession:
         """See `Session.rewire`."""
         return rewire_run(await self._reach(), change)
 
-    async def changes(self, limit: int = 100) -> list[tuple[int, float, bytes]]:
+    async def changes(self, limit: int = 1000) -> list[ChangeRecord]:
         """See `Session.changes`."""
         return list((await self._reach()).changes)[-limit:]
 

@@ -21,6 +21,7 @@ from ..exceptions import RunNotFoundError, StoreError
 from .codec import Codec
 from .keys import Keys
 from .records import (
+    ChangeRecord,
     Commit,
     Committed,
     Hold,
@@ -237,7 +238,7 @@ class ValkeySession:
             raise rewire_refusal(self.run, change.version, reply)
         return rewired(reply)
 
-    async def changes(self, limit: int = 100) -> list[tuple[int, float, bytes]]:
+    async def changes(self, limit: int = 1000) -> list[ChangeRecord]:
         """See `Session.changes`."""
         return await self._reads.changes(limit)
 

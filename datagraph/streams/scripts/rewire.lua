@@ -121,6 +121,16 @@ local function touch(s, node)
   awake[#awake + 1] = {node, s.name}
 end
 
+-- What a node that begins again has read and does not list is struck with the others.
+for _, name in ipairs(added) do
+  local kept = {}
+  for _, pair in ipairs(in_spec[name][2]) do kept[pair[1]] = true end
+  for _, pair in ipairs(struck) do kept[pair[1] == name and pair[2]] = true end
+  for _, pair in ipairs(record_of(name).inputs) do
+    if not kept[pair[1]] and not is_private(pair[2]) then struck[#struck + 1] = {name, pair[1]} end
+  end
+end
+
 for i, cut in ipairs(cuts) do
   local node, segment, at = unpack(cut)
   local s, r, record = find(node, segment)
