@@ -24,8 +24,7 @@ _context.set_forkserver_preload(["tests.faults.changer"])
 
 
 async def _twin(value: int) -> int:
-    same = value
-    return same
+    return value + 0
 
 
 def twin() -> dg.Processor:
@@ -117,7 +116,9 @@ def test_what_an_undo_needs_and_nobody_knows_is_named(valkey_url: str) -> None:
     Supervisor.attach({"url": valkey_url})
     known = [twin(), *(p for p in (*line(), *spare()) if p.name != "a")]
     run = dg.recover(run_id, known, {"x": iter(range(MANY))}, force=True, pace=PACE)
-    with pytest.raises(GraphError, match=r"`a` \(x -> sa.*\) had as version 1 \(code [0-9a-f]{12}\).*define a processor 'a'"):
+    with pytest.raises(
+        GraphError, match=r"`a` \(x -> sa.*\) had as version 1 \(code [0-9a-f]{12}\).*define a processor 'a'"
+    ):
         run.undo()
     assert run.snapshot().edits == 5
     first = passing("a", "x", "sa")
