@@ -16,6 +16,7 @@ from ..runtime.port import opened
 from ..streams.records import Probe
 from .letters import read_letter
 from .local import LocalRun
+from .versions import Version, version_at, written_by
 
 R = TypeVar("R")
 _ACTIONS = ("pause", "resume", "stop", "cancel")
@@ -28,6 +29,7 @@ class RunSubject:
 
     def __init__(self, local: LocalRun) -> None:
         self._local = local
+        self._versions: tuple[int, dict[str, tuple[Version, ...]]] = (0, {})  # by the wiring that they are of
 
     @property
     def id(self) -> str:
@@ -125,7 +127,21 @@ class RunSubject:
                 values.clear()
                 note = str(error)
         values = values[-most:]
-        return EdgeLook(edge, found.stream, values, reading.length - len(values), reading.length, note)
+        first = reading.length - len(values)
+        made = await self._made(found.stream)
+        versions = [version_at(made, at) for at in range(first, reading.length)] if len(made) > 1 else []
+        numbers = [None if version is None else version.number for version in versions]
+        return EdgeLook(edge, found.stream, values, first, reading.length, note, numbers)
+
+    async def _made(self, stream: str) -> tuple[Version, ...]:
+        """The versions that wrote a stream; the store is asked again when the run was changed."""
+        wiring = self._local.wiring
+        if self._versions[0] != wiring:
+            self._versions = (wiring, {})
+        known = self._versions[1]
+        if wiring and stream not in known:
+            known[stream] = await written_by(self._local, stream)
+        return known.get(stream, ())
 
     async def node_lens(self, node: str, most: int) -> NodeLook:
         """What there is to know of a node: source, settings, errors, dead letters, the end of its log."""

@@ -1,7 +1,7 @@
 // What the kernel answers to the lens, as tables and text. All of it is the user's own data: never read as markup.
 
 const MOST_ROWS = 50;
-const MOST_COLUMNS = 41;
+const MOST_COLUMNS = 42;
 const MOST_CHARS = 200;
 const MOST_TEXT = 20_000;
 
@@ -29,7 +29,7 @@ function keepScroll(box, ...children) {
   if (now) [now.scrollTop, now.scrollLeft] = at.slice(1);
 }
 
-// The last values of an edge, the newest first, each with its position in the stream.
+// The last values of an edge, the newest first, each with its position in the stream, and its version where it had several.
 function showValues(lens, data) {
   const rows = Array.isArray(data.rows) ? data.rows : [];
   const positions = Array.isArray(data.positions) ? data.positions : [];
@@ -37,8 +37,10 @@ function showValues(lens, data) {
   const caption = html("p", { class: "dgv-caption" }, said);
   if (data.note) caption.append(" ", clean(data.note, 300));
   if (!rows.length) return keepScroll(lens.answer, caption);
-  const numbered = rows.map((row, i) => [positions[i] ?? "", ...(Array.isArray(row) ? row : [row])]).reverse();
-  const table = valueTable(["#", ...(data.columns ?? [])], numbered, "Last values");
+  const versions = Array.isArray(data.versions) && data.versions.length === rows.length ? data.versions : null;
+  const made = (i) => (versions ? [versions[i] === null ? "" : `v${Number(versions[i])}`] : []);
+  const numbered = rows.map((row, i) => [positions[i] ?? "", ...made(i), ...(Array.isArray(row) ? row : [row])]).reverse();
+  const table = valueTable(["#", ...(versions ? ["version"] : []), ...(data.columns ?? [])], numbered, "Last values");
   keepScroll(lens.answer, caption, html("div", { class: "dgv-scroll" }, table));
 }
 
