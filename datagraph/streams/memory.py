@@ -137,7 +137,7 @@ class MemorySession:
         if self.run not in self._runs:
             raise RunNotFoundError(f"no run has the id {self.run!r}; the store has {', '.join(self._runs) or 'none'}")
         self._entered = self._found = self._runs[self.run]
-        self._found.sessions.append(self.signals)
+        self._found.sessions[self.signals] = self.worker
         self._renew(self._found)
         return self
 
@@ -145,7 +145,7 @@ class MemorySession:
         run, self._entered = self._entered, None
         if run is None:
             return
-        run.sessions.remove(self.signals)
+        del run.sessions[self.signals]
         if self._lease:
             run.leases.pop(self.worker, None)
         for stream in run.streams.values():

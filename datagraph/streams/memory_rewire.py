@@ -268,6 +268,8 @@ class Draft:
             node.owner = ""
             node.last.clear()
             node.claimed = {port: node.cursors.get(port, (0, 0))[0] for port, *_ in self.run.inputs[name]}
+        if spec.shared:  # workers come and go with every change of it
+            node.last = {worker: last for worker, last in node.last.items() if worker in self.run.sessions.values()}
         for join in self.change.joins:
             if join.node == name:
                 _, reader = self.run.input(name, join.port)

@@ -103,7 +103,7 @@ class Run:
         self.changes: deque[ChangeRecord] = deque(maxlen=KEPT)
         self.asks: dict[str, bytes] = {}
         self.answers: dict[str, bytes] = {}
-        self.sessions: list[Signals] = []
+        self.sessions: dict[Signals, str] = {}  # and whose
         self.say("RunStarted", name=spec.name)
 
     def node(self, name: str) -> Node:

@@ -26,6 +26,7 @@ def test_every_change_says_when_where_and_what(supervisor: Supervisor) -> None:
         assert (len(run.changes), repr(run.changes)) == (0, "nothing was changed")
         inserted = run.apply(dg.Insert(negating("minus", "y", "ym"), "sa->b.sa"))
         run.tune("a", retries=1)
+        further(run, "ym")
         run.seek("b.sa", 3)
         run.undo()
         changes = run.changes

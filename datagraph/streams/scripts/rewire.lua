@@ -282,6 +282,13 @@ for _, node in ipairs(nodes) do
       call('HSET', record_key, 'c:' .. pair[1], format('%d %d', r[CURSOR], r[SIZE]))
     end
   end
+  if record.known and not record.turns and kind ~= 'own' then
+    -- Workers come and go with every change of it.
+    for _, field in ipairs(call('HKEYS', record_key)) do
+      local worker = string.match(field, '^seq:(.*)')
+      if worker and call('HEXISTS', PREFIX .. 'sessions', worker) == 0 then call('HDEL', record_key, field) end
+    end
+  end
   if record.turns then
     -- Whoever owned it must claim it again; its resume point is how far it is claimed.
     call('HSET', record_key, 'owner', '')
