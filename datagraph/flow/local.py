@@ -268,7 +268,8 @@ class LocalRun:
         before, self.record = self.record.status, record
         if self.engine is not None and self.engine.failure is not None:
             self.failure = self.engine.failure
-        if record.wiring > self.wiring:  # whoever runs the nodes has changed it
+        lost = record.wiring < self.wiring and not self.is_working  # else the engine says so
+        if record.wiring > self.wiring or lost:  # whoever runs the nodes has changed it, or the store went back
             self.rewired(Graph.from_dict(record.graph), record.wiring)
         if record.asked > self._answered and self.is_working:
             self._answered = record.asked

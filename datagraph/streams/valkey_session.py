@@ -17,7 +17,7 @@ import msgspec
 from anyio.abc import TaskGroup
 from redis.exceptions import ResponseError
 
-from ..exceptions import RunNotFoundError, StoreError
+from ..exceptions import RunNotFoundError, StoreError, UnknownIOError
 from .codec import Codec
 from .keys import Keys
 from .records import (
@@ -193,7 +193,10 @@ class ValkeySession:
 
     async def _renew(self) -> None:
         for stream in tuple(self._watched):
-            await self._call("watch", self.worker, stream)
+            try:
+                await self._call("watch", self.worker, stream)
+            except UnknownIOError:  # a store that went back has never heard of it: a commit or a beat tells of that
+                self._watched.discard(stream)
         await self._beat(_AS_IT_WAS, b"")
 
     def reconnected(self) -> None:

@@ -79,9 +79,9 @@ def remembered(run: Run) -> Counter[str]:
     )
 
 
-def test_hundreds_of_changes_leave_records_as_large_as_a_few(valkey_url: str, anyio_backend: str) -> None:
+def test_hundreds_of_changes_leave_records_as_large_as_a_few(valkey_url: str) -> None:
     """Inserts, drops, branches, moves, seeks, swaps, tunes and undos before nodes of every kind, there and back again."""
-    Supervisor.attach(valkey_url, backend=anyio_backend)  # type: ignore[arg-type]
+    Supervisor.attach(valkey_url)
     raw, numbers = redis.Redis.from_url(valkey_url), Endless()
     line = [passing(name, reads, writes, kind, **options) for name, (reads, writes, kind, options) in NODES.items()]
     run = Flow(*line, keep=1000, keep_results=1000, capacity=200).start({"x": numbers.values()})
