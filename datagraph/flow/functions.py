@@ -17,17 +17,18 @@ _KEPT = 1000
 
 
 class Functions:
-    """The processors that this process was given for the nodes of a run, by name and code; the last 1,000."""
+    """The processors that this process was given for the nodes of a run, each function once; the last 1,000."""
 
     def __init__(self) -> None:
-        self._known: dict[tuple[str, str], Processor] = {}
+        self._known: dict[tuple[object, ...], Processor] = {}
 
     def add(self, processors: Iterable[Processor]) -> None:
         """These could be asked for again."""
         for processor in processors:
             if processor.bound:
-                self._known.pop((processor.name, processor.code_version), None)
-                self._known[processor.name, processor.code_version] = processor
+                key = _what_it_is(processor)
+                self._known.pop(key, None)
+                self._known[key] = processor
         while len(self._known) > _KEPT:
             del self._known[next(iter(self._known))]
 
@@ -76,6 +77,12 @@ def as_found(change: Change, functions: Mapping[str, Processor]) -> Change:
         for node in change.after
     ]
     return replace(change, after=Graph(tuple(nodes), change.after.edges, change.after.name))
+
+
+def _what_it_is(processor: Processor) -> tuple[object, ...]:
+    """Its name, its code and what cannot be tuned."""
+    p = processor
+    return p.name, p.code_version, p.inputs, p.outputs, p.state, p.ordered, p.wait, id(p.executor)
 
 
 def _unknown(node: Node) -> str:

@@ -318,10 +318,6 @@ class Port:
         """The segments that are wholly read and stored."""
         return self.segments[: self._first]
 
-    def before_last(self) -> list[str]:
-        """The names of all segments but the one that goes on."""
-        return [segment.name for segment in self.segments[:-1]]
-
     def forget(self, names: Collection[str]) -> None:
         """Remember nothing more of these segments, which are finished."""
         while self._first and self.segments[0].name in names:

@@ -263,7 +263,7 @@ class Change:
     async def _strike(self) -> None:
         """Forget the segments that are wholly read; else they would be more and more."""
         for node in {node.name: node for node in self._halted}.values():  # it begins from what the store has
-            behind = [name for port in node.ports.values() for name in port.before_last()]
+            behind = [segment.name for port in node.ports.values() for segment in port.segments[:-1]]
             self._struck += [(node.name, name) for name in self._free(node, behind)]
         for join in self._joins:
             for node in self._nodes(join.node)[:1]:
