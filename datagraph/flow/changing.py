@@ -25,7 +25,7 @@ from ..runtime.work import Work
 from .compile import KEEP, KEEP_RESULTS, room_of, specify, works
 from .functions import Functions, as_found
 from .known import known
-from .past import KEPT, graph_of, not_taken_back, note_of, noted
+from .past import KEPT, as_mended, graph_of, not_taken_back, note_of, noted
 from .versions import Version, counted, follow, last_versions, since_of
 
 if TYPE_CHECKING:
@@ -247,9 +247,10 @@ class Changes:
         local = self._local
         if self._stack:
             version = self._stack[-1]
-            for record in await local.session.changes(limit=local.wiring - version + 1):
-                if record.version == version:
-                    return version, graph_of(note_of(record).before)
+            records = await local.session.changes(limit=local.wiring - version + 1)
+            if records and records[0].version == version:
+                first, *later = map(note_of, records)
+                return version, as_mended(graph_of(first.before), later)
         raise RunError(f"no change of the run {local.record.id!r} can be undone: there is none that was not taken back")
 
     @property

@@ -5,7 +5,7 @@ from __future__ import annotations
 import html
 import time
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, NamedTuple, overload
 
 import msgspec
@@ -43,11 +43,12 @@ class Note(msgspec.Struct, frozen=True):
     joins: tuple[tuple[str, str, str], ...] = ()
     undoes: int = 0
     since: dict[str, tuple[int, str, int, float]] = {}
+    mended: bool = False
 
     @property
     def can_be_undone(self) -> bool:
-        """Whether it changed the graph, and takes no other change back."""
-        return not self.undoes and self.before != self.after
+        """Whether it changed the graph, takes no other change back, and is no function mended for a recovery."""
+        return not self.undoes and not self.mended and self.before != self.after
 
 
 _decoder = msgspec.json.Decoder(Note)
@@ -75,6 +76,21 @@ def noted(change: Change, anew: Sequence[str], undoes: int) -> dict[str, Any]:
         "writers": {port.stream: written_by[name] for name in anew for port in after.node(name).outputs},
         "undoes": undoes,
     }
+
+
+def as_mended(graph: Graph, later: Sequence[Note]) -> Graph:
+    """A graph of the past with the code that its functions were mended to since, for recoveries."""
+    for note in [note for note in later if note.mended]:
+        was = {node.name: version_of(node)[1] for node in graph_of(note.before).processors()}
+        code = {name: new for name, _, new in note.swapped}
+        nodes = [
+            replace(node, attrs={**node.attrs, "code_version": code[node.name]})
+            if node.name in code and version_of(node)[1] == was[node.name]
+            else node
+            for node in graph
+        ]
+        graph = Graph(tuple(nodes), graph.edges, graph.name)
+    return graph
 
 
 def version_of(node: Node) -> tuple[int, str]:

@@ -13,6 +13,7 @@ from ..runtime.inject import Overrides
 from ..streams.records import ChangeRecord, Probe, RunRecord
 from .functions import like
 from .local import LocalRun
+from .mending import write_down
 from .past import graph_of, note_of
 from .pumps import Pump
 
@@ -41,8 +42,6 @@ async def recovered(
     """
     crew = crew_of(record, flow)
     store = supervisor.store
-    local = LocalRun(supervisor.thread, store, record, lease=supervisor.lease)
-    local.force = force
     async with store.session(record.id, "recover", lease=0) as session:
         probe = await session.probe()
         _can_go_on(record, probe)
@@ -55,10 +54,13 @@ async def recovered(
             for node in left:
                 await session.claim(node, force=True)  # fences whoever has it; this session has no lease to keep it
             await session.dismiss([worker for worker, seconds in probe.workers.items() if seconds > 0])
+        record = await write_down(session, record, crew, left)
         if left:
             await session.tell([encode(RunRecovered(run=record.id, at=probe.now, nodes=tuple(left)))])
     for pump in pumps:
         pump.skip = probe.streams[pump.name].length
+    local = LocalRun(supervisor.thread, store, record, lease=supervisor.lease)
+    local.force = force
     local.work_on(
         crew,
         given,

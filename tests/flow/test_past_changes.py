@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import random
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -224,3 +225,61 @@ def test_undo_of_a_swap_that_keeps_state_in_locals_begins_anew(supervisor: Super
         assert run.undo().change.fresh == ("a",)
         with pytest.raises(GraphError, match="say fresh=True"):
             run.apply(dg.Swap("a", passing("a", "x", "sa", "generator")))
+
+
+@dg.processor
+def double(n: int) -> int:
+    return 2 * n
+
+
+MENDED = """
+    attach(lease=2)
+    @dg.processor
+    def halves(double: int) -> int:
+        return double // 2
+    run = Flow(double, halves).start({"n": OPEN}, name="mended")
+    run["n"].send_many(list(range(10)))
+    next(iter(run["halves"].stream(9)))
+    run.tune("double", retries=2)
+    print(run.id, flush=True)
+    run.join()
+"""
+
+
+@pytest.mark.parametrize("force", [True, False], ids=["forced", "lapsed"])
+def test_a_function_that_is_mended_for_a_recovery_is_a_version(valkey_url: str, tmp_path: Path, force: bool) -> None:
+    """Its values are told from those before the kill; an undo takes back what was changed, and leaves it mended."""
+    Supervisor.attach(valkey_url, lease=2)
+
+    @dg.processor
+    def halves(double: int) -> float:
+        return double / 2 + 100
+
+    with script(tmp_path, MENDED, valkey_url, "asyncio") as owner:
+        name = owner.line()
+        owner.kill()
+        owner.end()
+    run = _recovered(name, [double, halves], force=force)
+    run["n"].send_many([10, 11])
+    next(iter(run["halves"].stream(11)))
+    assert run.snapshot().edits == 1
+    assert run.undo().change.lines() == ("`double`: retries 2 -> 0",)
+    assert [change.state for change in run.changes] == ["undone by 3", "", "undoes 1"]
+    assert run.changes[1].lines == ("`halves`: another function (version 1 -> 2), mended for a recovery",)
+    run.stop(timeout=20)
+    assert run["halves"].to_list() == [*range(10), 110, 111]
+    first, second = run["halves"].versions
+    assert (first.number, second.number, second.first, second.code_version) == (1, 2, 10, halves.code_version)
+    assert [version.number for version in run["double"].versions] == [1]
+    Supervisor.detach()
+
+
+def _recovered(name: str, processors: list[Processor], *, force: bool) -> Run:
+    """The run, once its dead process's lease has lapsed."""
+    end = time.monotonic() + 20
+    while True:
+        try:
+            return dg.recover(name, processors, {"n": OPEN}, force=force)
+        except dg.LeaseHeldError:
+            if time.monotonic() > end:
+                raise
