@@ -276,6 +276,26 @@ def tune(
 
 
 @app.command()
+def changes(context: typer.Context, run: RunName) -> None:
+    """List what was changed in a run, oldest first: when, what, and what was taken back.
+
+    Example: datagraph changes stdlib
+    """
+    from rich.text import Text
+
+    from .terminal import console, plain_table
+
+    found = _attach(context, run).changes
+    if not found:
+        typer.echo("nothing was changed")
+        return
+    table = plain_table("", "ago", "change", "taken back", right=("", "ago"))
+    for row in found.rows(len(found)):
+        table.add_row(*map(Text, row))
+    console().print(table)
+
+
+@app.command()
 def undo(context: typer.Context, run: RunName) -> None:
     """Take back the last change of a run that was not taken back yet.
 

@@ -17,12 +17,16 @@ from ..graph.diff import picture
 from ..graph.edit import Connect, Edit, Insert, Swap, edits_of, node_of
 from ..graph.model import Graph, Node, Port
 from ..graph.rewiring import becoming, changed
+from ..graph.text import clean
 from ..graph.wiring import CAPACITY
 from ..runtime.orders import Carried, Moved, Orders, Place
 from ..runtime.types import compatible, type_text
 from ..runtime.work import Work
 from .compile import KEEP, KEEP_RESULTS, room_of, specify, works
+from .functions import Functions, as_found
 from .known import known
+from .past import KEPT, as_mended, graph_of, not_taken_back, note_of, noted
+from .versions import Version, counted, follow, last_versions, since_of
 
 if TYPE_CHECKING:
     from ..runtime.stream import StreamEngine
@@ -100,15 +104,33 @@ class Changes:
         self._local = local
         self.processors: dict[str, Processor] = {}
         self._dropped: list[tuple[Node, Processor]] = []
-        self._before: list[tuple[Graph, dict[str, Processor]]] = []
+        self._functions = Functions()
+        self._had: dict[int, dict[str, Processor]] = {}  # by a change's version, before it, of those made here
+        self._stack: list[int] = []  # versions of the changes that can be taken back
+        self._versions: dict[str, Version] = {}  # who writes each stream, or did so last
 
-    def begin(self, crew: Mapping[str, Processor], dropped: Sequence[tuple[Node, Processor]] = ()) -> None:
+    def begin(
+        self,
+        crew: Mapping[str, Processor],
+        dropped: Sequence[tuple[Node, Processor]] = (),
+        spare: Sequence[Processor] = (),
+    ) -> None:
         """These are the functions of the run's nodes, by node; a later binding of theirs is another function.
 
-        Those that were `dropped` before this process took the run up finish what they had in hand.
+        Those that were `dropped` before this process took the run up finish what they had in hand. An undo may need
+        those that are `spare`.
         """
         self.processors = {name: copy.copy(processor) for name, processor in crew.items()}
         self._dropped = [(node, copy.copy(processor)) for node, processor in dropped]
+        self._functions.add([copy.copy(processor) for processor in spare])
+        self._functions.add(self.processors.values())
+
+    async def learn(self) -> None:
+        """Learn from the store what was changed: whoever did so may be gone."""
+        local = self._local
+        records = await local.session.changes() if local.record.wiring else []
+        self._stack = not_taken_back(records)
+        self._versions = last_versions(records, local.graph, local.record.created)
 
     def works(self) -> list[Work]:
         """What this process has to do for the nodes."""
@@ -131,7 +153,7 @@ class Changes:
         else:
             edits = edits_of(cast("What", what))
             found = changed(self._local.graph, edits, fits=fits, capacity=self._capacity)
-        return self._checked(found, self._functions(found, what))
+        return self._checked(found, self._functions_of(found, what))
 
     @property
     def _capacity(self) -> int:
@@ -152,7 +174,7 @@ class Changes:
 
         return fits
 
-    def _functions(self, change: Change, what: Any) -> dict[str, Processor]:
+    def _functions_of(self, change: Change, what: Any) -> dict[str, Processor]:
         """The processor of each node afterwards, as far as it is known here."""
         found = {name: p for name, p in self.processors.items() if name in {n.name for n in change.after.processors()}}
         for node, processor in _named(what).items():
@@ -176,7 +198,7 @@ class Changes:
             for node in change.dropped
             if node.name in self._local.record.paused_nodes
         ]
-        return replace(_versioned(change), problems=tuple(dict.fromkeys(problems)))
+        return replace(counted(change, self._versions), problems=tuple(dict.fromkeys(problems)))
 
     def _unfit(self, name: str, functions: Mapping[str, Processor], *, fresh: bool) -> list[str]:
         """Why a node's state cannot be handed to its new function."""
@@ -204,45 +226,68 @@ class Changes:
         `begins` says at which position inputs, by (node, port), of new nodes begin; else it is what comes from now on.
         """
         change = self.plan(what)
-        return await self._apply(change, self._functions(change, what), begins=begins or {})
+        return await self._apply(change, self._functions_of(change, what), begins=begins or {})
 
     async def undo(self) -> Applied:
-        """Take the last change back that was not taken back yet; RunError where there is none."""
-        if not self._before:
-            raise RunError(f"no change of the run {self._local.record.id!r} can be undone in this process")
-        graph, processors = self._before[-1]
+        """Take the last change back that was not taken back yet, whoever made it; RunError where there is none.
+
+        GraphError where a function that it needs is not known in this process.
+        """
+        version, graph = await self._newest()
         change = compare(self._local.graph, graph)
+        functions, unknown = self._functions.before(change, self.processors, known().values())
+        if version in self._had:
+            functions, unknown = dict(self._had[version]), []
         fresh = tuple(name for name in change.swapped if _in_locals(self.processors[name]))
-        change = self._checked(replace(change, fresh=fresh), processors)
-        applied = await self._apply(change, dict(processors), keep=False)
-        self._before.pop()
-        return applied
+        change = replace(as_found(change, functions), fresh=fresh, problems=(*change.problems, *unknown))
+        return await self._apply(self._checked(change, functions), functions, undoes=version)
+
+    async def _newest(self) -> tuple[int, Graph]:
+        """The version of the newest change that was not taken back, and what the run was before it."""
+        local = self._local
+        if self._stack:
+            version = self._stack[-1]
+            records = await local.session.changes(limit=local.wiring - version + 1)
+            if records and records[0].version == version:
+                first, *later = map(note_of, records)
+                return version, as_mended(graph_of(first.before), later)
+        raise RunError(f"no change of the run {local.record.id!r} can be undone: there is none that was not taken back")
 
     @property
     def undoable(self) -> int:
         """How many changes can be taken back, one after the other."""
-        return len(self._before)
+        return len(self._stack)
 
     async def _apply(
         self,
         change: Change,
         functions: dict[str, Processor],
         *,
-        keep: bool = True,
+        undoes: int = 0,
         begins: Mapping[tuple[str, str], int] = MappingProxyType({}),
     ) -> Applied:
         _refuse(change)
         began = time.monotonic()
-        before = (self._local.graph, dict(self.processors))
+        before = dict(self.processors)
         if change.is_empty:
             return Applied(change, self._local.wiring, 0.0)
         engine = self._local.working_engine()  # before the orders, which only whoever works on the run can make
-        orders = self._orders(change, functions, undoable=self.undoable + (1 if keep else -1))
+        stack = self._stack_after(self._local.wiring + 1, undoes)
+        orders = self._orders(change, functions, undoable=len(stack), undoes=undoes)
         orders.begins = begins
         done = await self._carry_out(engine, change, orders, functions)
-        if keep:
-            self._before.append(before)
+        self._stack = stack
+        writers: Mapping[str, tuple[int, str]] = orders.note["writers"]
+        follow(self._versions, {s: Version(*by, done.lengths.get(s, 0), time.time()) for s, by in writers.items()})
+        self._functions.add(functions.values())
+        self._had = {version: had for version, had in self._had.items() if version in stack}
+        if not undoes:
+            self._had[done.version] = before
         return Applied(change, done.version, time.monotonic() - began, done.cuts, done.joins)
+
+    def _stack_after(self, version: int, undoes: int) -> list[int]:
+        stack = [each for each in self._stack if each != undoes] if undoes else [*self._stack, version]
+        return [each for each in stack if each > version - KEPT]
 
     async def _carry_out(
         self, engine: StreamEngine, change: Change, orders: Orders, functions: dict[str, Processor]
@@ -262,12 +307,13 @@ class Changes:
         engine = local.working_engine()
         orders = self._orders(compare(local.graph, local.graph), self.processors, undoable=self.undoable)
         orders.seeks = [(node, port, position)]
+        orders.note = {**orders.note, "lines": [f"`{clean(node)}.{clean(port)}` reads on from position {position:,}"]}
         done = await engine.change(orders)
         local.rewired(local.graph, done.version)
         seconds = time.monotonic() - began
         return Applied(compare(local.graph, local.graph), done.version, seconds, done.cuts, done.joins)
 
-    def _orders(self, change: Change, functions: Mapping[str, Processor], *, undoable: int) -> Orders:
+    def _orders(self, change: Change, functions: Mapping[str, Processor], *, undoable: int, undoes: int = 0) -> Orders:
         local, after = self._local, change.after
         record, make = local.record, local.make
         meta: dict[str, Any] = {**record.meta, "undoable": undoable}
@@ -289,17 +335,19 @@ class Changes:
         again = {each.node for each in change.tuned if not self._goes_on(each.node, each.what)}
         reads = {(node.name, port.name): port.stream for node in after.processors() for port in node.inputs}
         edges = {(edge.target, edge.target_port): edge for edge in after.edges if edge.target in functions}
+        since = since_of(self._versions, change.before, record.created)
+        added, replaced = [node.name for node in change.added], dict.fromkeys((*change.swapped, *sorted(again)))
         return Orders(
             local.wiring,
             spec,
             moved=[Moved(each.node, each.port, each.old, reads[each.node, each.port]) for each in change.rewired],
             handovers={(h.node, h.port): (h.old_node, h.old_port) for h in change.handovers},
             dropped=[node.name for node in change.dropped],
-            added=works([node.name for node in change.added]),
-            replaced=works(list(dict.fromkeys((*change.swapped, *sorted(again))))),
+            added=works(added),
+            replaced=works(list(replaced)),
             fresh=change.fresh,
             capacities={end: room_of(edge, functions[edge.target]) for end, edge in edges.items()},
-            note={"lines": change.lines(), "before": change.before.to_dict(), "after": after.to_dict()},
+            note={**noted(change, [*added, *replaced], undoes), "since": since},
         )
 
     def _goes_on(self, node: str, what: str) -> bool:
@@ -335,18 +383,6 @@ def _named(what: Any) -> dict[str, Processor]:
             by: Any = edit.by  # what describes itself and is no node is a processor
             found[edit.node if isinstance(edit, Swap) else node_of(by).name] = by
     return found
-
-
-def _versioned(change: Change) -> Change:
-    """A node that was given another function is of a later version, any other one of that which it was of."""
-    before = {node.name: node for node in change.before.processors()}
-    nodes = []
-    for node in change.after:
-        if node.name in before:
-            version = (node.name in change.swapped) + int(before[node.name].attrs.get("version") or 1)
-            node = replace(node, attrs={**node.attrs, "version": version})  # noqa: PLW2901 - the same node, counted on
-        nodes.append(node)
-    return replace(change, after=Graph(tuple(nodes), change.after.edges, change.after.name))
 
 
 def _refuse(change: Change) -> None:

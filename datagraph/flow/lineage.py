@@ -13,12 +13,12 @@ from typing import Any, Literal
 import msgspec
 
 from ..exceptions import DatagraphError, StreamTrimmedError
-from ..graph.model import Graph
 from ..runtime.port import opened
 from ..runtime.segments import port_of
 from ..streams.origins import Provenance, Span, read_origin
 from ..streams.records import Frame, Probe, ReaderRecord
 from .local import LocalRun
+from .past import graph_of, note_of
 
 Status = Literal["done", "dead letter", "in hand", "waiting", "not read"]
 
@@ -178,10 +178,9 @@ class Lineage:
         """Segments that have read the stream before the run was changed; the store forgets those that are finished."""
         found: dict[tuple[str, str], None] = {}
         notes = await self._session.changes(limit=_MOST_STEPS) if probe.run.wiring else []
-        for _, _, note in reversed(notes):
-            change = msgspec.json.decode(note)
-            joined = [(node, segment) for node, segment, name in change.get("joins", ()) if name == stream]
-            edges = [edge for edge in Graph.from_dict(change["before"]).edges if edge.stream == stream]
+        for note in map(note_of, reversed(notes)):
+            joined = [(node, segment) for node, segment, name in note.joins if name == stream]
+            edges = [edge for edge in graph_of(note.before).edges if edge.stream == stream]
             found |= dict.fromkeys([*joined, *((edge.target, edge.target_port) for edge in edges)])
         return set(list(found)[:_MOST_FORGOTTEN])
 
@@ -235,8 +234,8 @@ class Lineage:
     async def _outputs(self, probe: Probe, node: str) -> list[str]:
         if node in probe.nodes:
             return list(probe.nodes[node].lengths)
-        for _, _, note in reversed(await self._session.changes(limit=_MOST_STEPS)):  # it was dropped
-            before = Graph.from_dict(msgspec.json.decode(note)["before"])
+        for note in map(note_of, reversed(await self._session.changes(limit=_MOST_STEPS))):  # it was dropped
+            before = graph_of(note.before)
             if any(each.name == node for each in before):
                 return [port.stream for port in before.node(node).outputs]
         return []

@@ -61,9 +61,7 @@ class LocalRun:
         self.error: BaseException | None = None
         self.inboxes: dict[str, Inbox] = {}
         self.changed = anyio.Event()
-        self.closing = False
-        self.force = False
-        self._working = False
+        self.closing = self.force = self._working = False
         self._prepare: Callable[[AsyncExitStack], Sequence[Work]] | None = None
         self.executor: Executor | None = None
         self._executors: Mapping[str, Executor] = {}
@@ -103,6 +101,7 @@ class LocalRun:
         inputs: Mapping[str, Any],
         *,
         dropped: Sequence[tuple[Node, Processor]] = (),
+        spare: Sequence[Processor] = (),
         executor: Executor,
         settings: Mapping[str, Mapping[str, Any]],
         overrides: Overrides,
@@ -112,7 +111,7 @@ class LocalRun:
         """Say what this process does of the run: the functions of these nodes, and feeding these inputs."""
         feeders = [self._feeder(name, values, pace) for name, values in inputs.items()]
         self.settings = settings
-        self.changes.begin(crew, dropped)
+        self.changes.begin(crew, dropped, spare)
         self.offers.begin(hot=hot)
 
         def prepare(stack: AsyncExitStack) -> Sequence[Work]:
@@ -221,6 +220,7 @@ class LocalRun:
 
     async def _work(self) -> None:
         assert self._prepare is not None and self.executor is not None  # noqa: PT018
+        await self.changes.learn()
         async with AsyncExitStack() as stack:
             engine = self.engine = StreamEngine(
                 self.store,
@@ -267,7 +267,8 @@ class LocalRun:
         before, self.record = self.record.status, record
         if self.engine is not None and self.engine.failure is not None:
             self.failure = self.engine.failure
-        if record.wiring > self.wiring:  # whoever runs the nodes has changed it
+        lost = record.wiring < self.wiring and not self.is_working  # else the engine says so
+        if record.wiring > self.wiring or lost:  # whoever runs the nodes has changed it, or the store went back
             self.rewired(Graph.from_dict(record.graph), record.wiring)
         if record.asked > self._answered and self.is_working:
             self._answered = record.asked

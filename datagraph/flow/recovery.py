@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -11,8 +10,11 @@ from ..exceptions import GraphError, LeaseHeldError, NotResumableError, RunError
 from ..graph.model import INPUT_PREFIX, Graph, Node
 from ..graph.text import signature
 from ..runtime.inject import Overrides
-from ..streams.records import Probe, RunRecord
+from ..streams.records import ChangeRecord, Probe, RunRecord
+from .functions import like
 from .local import LocalRun
+from .mending import write_down
+from .past import graph_of, note_of
 from .pumps import Pump
 
 if TYPE_CHECKING:
@@ -40,8 +42,6 @@ async def recovered(
     """
     crew = crew_of(record, flow)
     store = supervisor.store
-    local = LocalRun(supervisor.thread, store, record, lease=supervisor.lease)
-    local.force = force
     async with store.session(record.id, "recover", lease=0) as session:
         probe = await session.probe()
         _can_go_on(record, probe)
@@ -54,14 +54,18 @@ async def recovered(
             for node in left:
                 await session.claim(node, force=True)  # fences whoever has it; this session has no lease to keep it
             await session.dismiss([worker for worker, seconds in probe.workers.items() if seconds > 0])
+        record = await write_down(session, record, crew, left)
         if left:
             await session.tell([encode(RunRecovered(run=record.id, at=probe.now, nodes=tuple(left)))])
     for pump in pumps:
         pump.skip = probe.streams[pump.name].length
+    local = LocalRun(supervisor.thread, store, record, lease=supervisor.lease)
+    local.force = force
     local.work_on(
         crew,
         given,
         dropped=dropped,
+        spare=given_in(flow),
         executor=supervisor.executor,
         settings=settings or {},
         overrides=overrides or {},
@@ -95,13 +99,9 @@ def crew_of(record: RunRecord, flow: Flow | Sequence[Processor]) -> dict[str, Pr
 
 
 def _function(record: RunRecord, node: Node, processors: Sequence[Processor]) -> Processor:
-    ports = {port.name for port in node.inputs}
-    fitting = [p for p in processors if p.bound and {*p.inputs} == ports and len(p.outputs) == len(node.outputs)]
-    same_code = [p for p in fitting if p.code_version == node.attrs.get("code_version")]
-    same_name = [p for p in fitting if p.name == node.name]
-    for found in ([p for p in same_name if p in same_code], same_code, same_name):
-        if found:
-            return found[-1]
+    found = like(node, processors, by_name=True)
+    if found is not None:
+        return found
     raise GraphError(
         f"the run {record.id!r} has a node {node.name!r} ({signature(node)}) and no processor given fits it: pass that "
         f"one, too. The run was changed since it began; list all processors that may be in it: recover(id, [...])"
@@ -109,16 +109,15 @@ def _function(record: RunRecord, node: Node, processors: Sequence[Processor]) ->
 
 
 def _dropped(
-    record: RunRecord, probe: Probe, changes: Sequence[tuple[int, float, bytes]], flow: Flow | Sequence[Processor]
+    record: RunRecord, probe: Probe, changes: Sequence[ChangeRecord], flow: Flow | Sequence[Processor]
 ) -> list[tuple[Node, Processor]]:
     """Nodes that a change dropped and that still have something in hand, as they were, with their processors."""
     known = {node.name for node in Graph.from_dict(record.graph)}
     processors = given_in(flow)
-    graphs = [Graph.from_dict(json.loads(note)["before"]) for _, _, note in changes]
+    left = [name for name, state in probe.nodes.items() if name not in known and state.status != "done"]
+    graphs = [graph_of(note_of(change).before) for change in changes if left]
     found = []
-    for name, state in probe.nodes.items():
-        if name in known or state.status == "done":
-            continue
+    for name in left:
         was = next((node for graph in reversed(graphs) for node in graph.processors() if node.name == name), None)
         if was is not None:
             found.append((was, _function(record, was, processors)))

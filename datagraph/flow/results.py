@@ -3,22 +3,21 @@
 from __future__ import annotations
 
 import contextlib
-import json
 import warnings
-from collections.abc import AsyncIterator, Generator, Iterator, Mapping
+from collections.abc import AsyncIterator, Generator, Iterator
 from concurrent.futures import Future
 from typing import TYPE_CHECKING, Any, overload
 
 import anyio
 
 from ..exceptions import EmptyStreamError, ReadOnlyIOError
-from ..graph.model import Graph
 from ..runtime.bridge import RuntimeThread
 from ..runtime.port import opened
 from ..streams.records import Frame, Reading
 from .lineage import Lineage, Outcome, Part
 from .local import LocalRun
 from .reading import Cursor
+from .versions import Version, version_at, written_by
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -82,12 +81,22 @@ class RunStream:
             return pd.DataFrame(values, index=index)
         return pd.DataFrame({"value": pd.Series(values, index=index, dtype=None if values else object)})
 
-    def versions(self) -> list[tuple[int, int]]:
-        """Which version of its processor made which values: (first position, version), oldest first.
+    @property
+    def versions(self) -> tuple[Version, ...]:
+        """The versions of its processor that wrote the stream, oldest first; () for what is given from outside.
 
-        Of a run that was changed more than 1,000 times only the last 1,000 changes are known.
+        Of a run that was changed more than 1,000 times only those that the last 1,000 changes brought.
         """
         return self._thread.call(self._versions)
+
+    def version_at(self, position: int) -> Version | None:
+        """The version that wrote the value at a position; None where that is not known (any more).
+
+        A position that is not written yet has the version that writes now.
+        """
+        if position < 0:
+            raise ValueError(f"a position counts values from the start of the stream; got {position}")
+        return version_at(self.versions, position)
 
     # -- where it came from ---------------------------------------------------------------------------------------
 
@@ -212,15 +221,8 @@ class RunStream:
         reading: Reading = await self._local.session.tail(self.name, n)
         return [value for frame in reading.frames for value in self._decode(frame)][-n:]
 
-    async def _versions(self) -> list[tuple[int, int]]:
-        notes = [json.loads(note) for _, _, note in await self._local.session.changes(limit=1000)]
-        now = _version(notes[0]["before"] if notes else self._local.graph.to_dict(), self.name)
-        found = [] if now is None else [(0, now)]
-        for note in notes:
-            before, now = now, _version(note["after"], self.name)
-            if now is not None and now != before:
-                found.append((note["lengths"].get(self.name, 0), now))
-        return found
+    async def _versions(self) -> tuple[Version, ...]:
+        return await written_by(self._local, self.name)
 
     async def read_all(self) -> tuple[list[Any], int]:
         length = await self._length()
@@ -236,14 +238,6 @@ class RunStream:
             values += more
             await anyio.lowlevel.checkpoint()
         return values, max(0, start)
-
-
-def _version(graph: Mapping[str, Any], stream: str) -> int | None:
-    """The version of the processor that writes a stream; None where none does."""
-    for node in Graph.from_dict(graph).processors():
-        if any(port.stream == stream for port in node.outputs):
-            return int(node.attrs.get("version") or 1)
-    return None
 
 
 class Values:

@@ -175,7 +175,7 @@ class Shadow:
 
     async def _suffix(self) -> str:
         """What nothing in this run was called with yet: a node that was there has left values and errors behind."""
-        notes = [json.loads(note) for _, _, note in await self._local.session.changes(limit=1000)]
+        notes = [json.loads(note) for *_, note in await self._local.session.changes()]
         were = {node["name"] for note in notes for node in note["after"]["nodes"]}
         suffix, number = SUFFIX, 1
         while self.node + suffix in were | {each.name for each in self._local.graph}:

@@ -12,6 +12,7 @@ from ..graph.model import Graph
 from ..runtime.bridge import RuntimeThread
 from .breakpoints import Breakpoint, breakpoint_at, breakpoints_of
 from .local import LocalRun
+from .past import PastChanges
 from .replay import replayed
 from .shadow import Shadow
 
@@ -68,6 +69,11 @@ class Steered:
     def undo(self) -> Applied:
         """Take back the last change that was not taken back yet, by a change at this moment; RunError without one."""
         return self._thread.call(self._local.undo)
+
+    @property
+    def changes(self) -> PastChanges:
+        """What was changed in the run so far, by whichever process, oldest first; also when the run has ended."""
+        return PastChanges(self._thread.call(self._local.session.changes))
 
     def tune(self, node: str, **changes: Any) -> Applied:
         """Change capacity, concurrency, workers, rate, retries, timeout, on_error or a setting of a node.

@@ -19,7 +19,7 @@ from .breakpoints import as_json, held_at
 from .letters import read_letter
 from .lineage import Lineage, Part
 from .local import LocalRun
-from .results import RunStream
+from .versions import Version, version_at, written_by
 
 R = TypeVar("R")
 _ACTIONS = ("pause", "resume", "stop", "cancel")
@@ -34,6 +34,7 @@ class RunSubject:
 
     def __init__(self, local: LocalRun) -> None:
         self._local = local
+        self._versions: tuple[int, dict[str, tuple[Version, ...]]] = (0, {})  # by the wiring that they are of
 
     @property
     def id(self) -> str:
@@ -158,7 +159,21 @@ class RunSubject:
                 values.clear()
                 note = str(error)
         values = values[-most:]
-        return EdgeLook(edge, found.stream, values, reading.length - len(values), reading.length, note)
+        first = reading.length - len(values)
+        made = await self._made(found.stream)
+        versions = [version_at(made, at) for at in range(first, reading.length)] if len(made) > 1 else []
+        numbers = [None if version is None else version.number for version in versions]
+        return EdgeLook(edge, found.stream, values, first, reading.length, note, numbers)
+
+    async def _made(self, stream: str) -> tuple[Version, ...]:
+        """The versions that wrote a stream; the store is asked again when the run was changed."""
+        wiring = self._local.wiring
+        if self._versions[0] != wiring:
+            self._versions = (wiring, {})
+        known = self._versions[1]
+        if wiring and stream not in known:
+            known[stream] = await written_by(self._local, stream)
+        return known.get(stream, ())
 
     async def _around(self, edge: Edge, most: int, position: int) -> EdgeLook:
         """The values around a position; a StreamTrimmedError where it is not kept any more."""
@@ -186,11 +201,10 @@ class RunSubject:
     async def _part(self, part: Part, reader: str = "") -> PartLook:
         edges = [edge for edge in self.graph.edges if edge.stream == part.stream]
         edge = next((edge for edge in edges if edge.target == reader), edges[0] if edges else None)
-        versions = await RunStream(self._local.thread, self._local, part.stream)._versions()
-        made = [version for first, version in versions if first <= part.start]
+        version = version_at(await written_by(self._local, part.stream), part.start)
         name = edge.name if edge is not None else None
-        version = made[-1] if made else None
-        return PartLook(part.stream, part.start, part.stop, part.exact, part.values, name, version)
+        number = version.number if version is not None else None
+        return PartLook(part.stream, part.start, part.stop, part.exact, part.values, name, number)
 
     async def node_lens(self, node: str, most: int) -> NodeLook:
         """What there is to know of a node: source, settings, errors, dead letters, the end of its log."""

@@ -162,6 +162,11 @@ def _function(node: Node) -> object:
     return attrs, {(p.name, p.type) for p in node.inputs}, {(p.name, p.type, p.stream) for p in node.outputs}
 
 
+def same_function(one: Node, other: Node) -> bool:
+    """Whether two nodes are the same function, as far as is known, of the same ports with the same options."""
+    return _function(one) == _function(other)
+
+
 def _rewirings(was: Node, now: Node) -> Iterator[Rewired]:
     old = {port.name: port.stream for port in was.inputs}
     for port in now.inputs:

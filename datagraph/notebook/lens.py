@@ -30,6 +30,7 @@ def edge_data(look: EdgeLook) -> dict[str, Any]:
         "columns": columns,
         "rows": rows,
         "positions": list(range(first, first + len(values))),
+        "versions": list(look.versions[-MOST_ROWS:]),
         "written": look.written,
         "first": first,
         "note": clean(look.note, MOST_CELL),

@@ -35,7 +35,10 @@ _log = logging.getLogger("datagraph.observe")
 
 @dataclass(frozen=True, slots=True)
 class EdgeLook:
-    """The last `values` of an edge, at the positions from `first` on, of `written` in all; nothing is taken."""
+    """The last `values` of an edge, at the positions from `first` on, of `written` in all; nothing is taken.
+
+    `versions` says of each of them which version of its processor wrote it; () where there was only one.
+    """
 
     edge: str
     stream: str
@@ -43,6 +46,7 @@ class EdgeLook:
     first: int
     written: int
     note: str = ""
+    versions: Sequence[int | None] = ()
 
 
 @dataclass(frozen=True, slots=True)

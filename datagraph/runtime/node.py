@@ -13,6 +13,7 @@ from ..exceptions import (
     FencedError,
     RewoundError,
     StoreError,
+    UnknownIOError,
 )
 from ..streams.codec import Codec
 from ..streams.records import Advance, NodeRecord
@@ -134,6 +135,8 @@ class Node:
                 await give_up(self, given.failure, [], None)
                 return
             except Exception as error:
+                if isinstance(error, UnknownIOError):  # perhaps of a store that went back to before it was made
+                    await self.engine.rewound()
                 if self._restarting:
                     if self._has_left():
                         return

@@ -57,8 +57,9 @@ class Place(NamedTuple):
 
 
 class Carried(NamedTuple):
-    """A change that was carried out: the wiring's version since, and where it cut what was read and joined what is."""
+    """A change that was carried out: the wiring's version since, where it cut and joined, the lengths in its note."""
 
     version: int
     cuts: tuple[Place, ...]
     joins: tuple[Place, ...]
+    lengths: Mapping[str, int]

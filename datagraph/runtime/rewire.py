@@ -16,8 +16,9 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 import anyio
 
-from ..exceptions import RunError
-from ..streams.records import CLAIMED, NOW, Cut, Join, NodeSpec, Rewire, Rewired, RunSpec, StreamSpec, at_cut
+from ..exceptions import RunError, UnknownIOError
+from ..streams.records import CLAIMED, NOW, Cut, Join, NodeSpec, Probe, Rewire, Rewired, RunSpec, StreamSpec, at_cut
+from .halting import writers_first
 from .node import Node
 from .orders import Carried, Orders, Place
 from .port import Port
@@ -81,6 +82,7 @@ class Change:
         self._halted: list[Node] = []
         self._positions: dict[tuple[str, str], int] = {}
         self._lengths: dict[str, int] = {}
+        self._probe: Probe | None = None
         self._struck: list[tuple[str, str]] = []
         self._forgotten: list[tuple[Port, set[str]]] = []
         self._ended: list[tuple[int, Segment]] = []  # with the number of its cut
@@ -96,7 +98,7 @@ class Change:
             await self._halt()
             self._cut()
             self._join()
-            self._strike()
+            await self._strike()
             spec = self._spec()
             cuts, joins = self._parts()
             change = Rewire(
@@ -122,6 +124,7 @@ class Change:
             done.version,
             tuple(Place(*part, at) for part, at in zip(cuts, done.cuts, strict=True)),
             tuple(Place(*part, at) for part, at in zip(joins, done.joins, strict=True)),
+            self._lengths,
         )
 
     def _parts(self) -> tuple[list[Part], list[Part]]:
@@ -147,26 +150,36 @@ class Change:
         nodes = [node for name in self._orders.replaced for node in self._nodes(name)]
         for node in nodes:
             _check_goes_on(node)
+        for level in writers_first(nodes):  # a writer may wait for room that only its reader can make
+            for node in level:
+                self._halted.append(node)
+                node.halt()
+            with anyio.move_on_after(_PATIENCE):
+                for node in level:
+                    await node.over.wait()
+            for node in level:
+                await self._left(node)
         for node in nodes:
-            self._halted.append(node)
-            node.halt()
-        with anyio.move_on_after(_PATIENCE):
-            for node in nodes:
-                await node.over.wait()
-        for node in nodes:
-            await self._left(node)
             if node.status != "halted":
                 raise RunError(f"{node.name!r} has ended meanwhile ({node.status}): it cannot be changed any more")
         begun = {**self._orders.added, **self._orders.replaced}
         if begun:
-            probe = await self._stage.session.probe()
-            written = [probe.streams.get(stream) for work in begun.values() for stream in work.outputs]
-            self._lengths = {stream.name: stream.length for stream in written if stream is not None}
+            probe = self._probe = await self._stage.session.probe()
+            for stream in [stream for work in begun.values() for stream in work.outputs]:
+                found = probe.streams.get(stream)
+                self._lengths[stream] = found.length if found is not None else await self._length(stream)
             for node in nodes:
                 if any(count for count, _ in probe.nodes[node.name].marks.values()):
                     raise RunError(f"{node.name!r} was left between two safe points: nothing was changed; try again")
                 for segment, (position, _) in probe.nodes[node.name].reads.items():
                     self._positions[node.name, segment] = position
+
+    async def _length(self, stream: str) -> int:
+        """How long a stream is that a probe does not show: nobody writes it any more, or it is new."""
+        try:
+            return (await self._stage.session.tail(stream, 1)).length
+        except UnknownIOError:
+            return 0
 
     async def _left(self, node: Node) -> None:
         record = self._stage.record
@@ -247,14 +260,21 @@ class Change:
             for node in self._nodes(name)[:1]:
                 self._add(name, port, node.ports[port].segments[-1].stream, position)
 
-    def _strike(self) -> None:
-        """Forget the segments that are wholly read, of ports that get another one; else they would be more and more."""
+    async def _strike(self) -> None:
+        """Forget the segments that are wholly read; else they would be more and more."""
+        for node in {node.name: node for node in self._halted}.values():  # it begins from what the store has
+            behind = [segment.name for port in node.ports.values() for segment in port.segments[:-1]]
+            self._struck += [(node.name, name) for name in self._free(node, behind)]
+        for join in self._joins:
+            for node in self._nodes(join.node)[:1]:
+                if node.work.workers > 1 and node not in self._halted and join.node not in self._orders.added:
+                    await self._strike_shared(node.port_of(join.port).name, self._nodes(join.node))
         for join in self._joins:
             if join.node in self._orders.added:
                 continue
             for node in self._nodes(join.node)[:1]:
                 if not node.work.resumes or node.work.workers > 1 or node in self._halted:
-                    continue  # it may begin again from the first of them; workers know too little of each other
+                    continue  # it may begin again from the first of them
                 for port in node.ports.values():
                     if port.name == port_of(join.port, list(node.ports)):
                         finished = port.finished()
@@ -263,6 +283,28 @@ class Change:
                             if not segment.is_cut and all(segment is not ended for _, ended in self._ended):
                                 self._cuts.append(Cut(node.name, segment.name, NOW))
                             self._struck.append((node.name, segment.name))
+
+    def _free(self, node: Node, segments: Sequence[str]) -> list[str]:
+        """Of these segments those that the store has let go of."""
+        assert self._probe is not None
+        found = []
+        for segment in [each for each in node.segments() if each.name in segments]:
+            stream = self._probe.streams.get(segment.stream)
+            reader = stream.readers.get((node.name, segment.name)) if stream is not None else None
+            if reader is not None and reader.hold == "free" and reader.until is not None:
+                found.append(segment.name)
+        return found
+
+    async def _strike_shared(self, port: str, workers: Sequence[Node]) -> None:
+        """Those first ones that every worker is beyond, and that no worker can be given again."""
+        behind = [[segment.name for segment in node.ports[port].finished()] for node in workers]
+        common = [names[0] for names in zip(*behind, strict=False) if len(set(names)) == 1]
+        if not common:
+            return
+        self._probe = self._probe or await self._stage.session.probe()
+        if self._free(workers[0], common) == common:
+            self._struck += [(workers[0].name, name) for name in common]
+            self._forgotten += [(node.ports[port], set(common)) for node in workers]
 
     def _add(self, node: str, port: str, stream: str, position: int) -> None:
         capacity = self._orders.capacities.get((node, port), (4000, 64 * 2**20))

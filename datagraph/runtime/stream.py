@@ -9,7 +9,7 @@ from typing import Any
 import anyio
 from anyio.abc import TaskGroup
 
-from ..exceptions import DatagraphError, RunError, StoreError, StoreLostError
+from ..exceptions import DatagraphError, RunError, StoreError, StoreLostError, UnknownIOError
 from ..executors.base import Executor
 from ..streams.records import RunRecord
 from ..streams.store import Session, Store
@@ -69,6 +69,7 @@ class StreamEngine(Gates, LocalHub):
         self._flushing = anyio.Lock()
         self._scope = anyio.CancelScope()
         self._rewound: float | None = None
+        self._wiring = 0
         self._missed = session.signals.missed
         self._at_work: set[Node] = set()
         self._running: TaskGroup
@@ -90,6 +91,8 @@ class StreamEngine(Gates, LocalHub):
             error = leading(group)
             if error is None:
                 raise
+            if isinstance(error, UnknownIOError | StoreLostError):
+                await self._news()  # where the store went back to before a change, it says so
             raise error from error.__cause__
         finally:
             for node in self.nodes:  # whoever waits for one that has not even begun
@@ -106,7 +109,7 @@ class StreamEngine(Gates, LocalHub):
             for work in self.works:
                 await self._make(work)
             self.look(record := await self.session.beat({}))
-            self._rewound = record.rewound
+            self._rewound, self._wiring = record.rewound, record.wiring
             tasks.start_soon(self._beats)
             async with anyio.create_task_group() as self._running:
                 try:
@@ -118,7 +121,7 @@ class StreamEngine(Gates, LocalHub):
                     self._over = True
                     self._begun.set()
             await self._flush_logs()
-            self.look(await self.session.beat(self.report()))
+            self.look(await self._news())
             tasks.cancel_scope.cancel()
 
     async def _last_words(self) -> None:
@@ -180,7 +183,7 @@ class StreamEngine(Gates, LocalHub):
                 self._missed = self.session.signals.missed
                 await self._verify()
             told = self._told
-            record = await self.session.beat(self.report())
+            record = await self._news()
             await self._flush_logs()  # first: whoever hears of the end may look for the last lines
             if told != self._told:
                 continue  # a control was answered meanwhile, which is newer
@@ -199,7 +202,9 @@ class StreamEngine(Gates, LocalHub):
                     f"the run {self.session.run!r} has nothing left to do here: it cannot be changed any more"
                 )
             try:
-                return await Change(self, orders).apply()
+                done = await Change(self, orders).apply()
+                self._wiring = max(self._wiring, done.version)
+                return done
             finally:
                 self.stir()
 
@@ -253,8 +258,19 @@ class StreamEngine(Gates, LocalHub):
 
     # -- a store that went back -----------------------------------------------------------------------------------
 
+    async def _news(self) -> RunRecord:
+        """The run as it is now; StoreLostError where that is as it was before a change that was made."""
+        made = self._wiring
+        record = await self.session.beat(self.report())
+        if record.wiring < made:
+            raise StoreLostError(
+                f"the store went back to before a change of the run {record.id!r}: its wiring is of version "
+                f"{record.wiring}, and change {made} is lost; recover the run, which goes on from what the store has"
+            )
+        return record
+
     async def rewound(self) -> None:
-        self.look(record := await self.session.beat(self.report()))
+        self.look(record := await self._news())
         if self._rewound != record.rewound:
             await self._go_back(record.rewound)
 

@@ -15,6 +15,7 @@ from .memory_rewire import rewire_run
 from .memory_rules import apply_commit, reopen_node, take_range
 from .memory_state import KEPT, Run
 from .records import (
+    ChangeRecord,
     Commit,
     Committed,
     Hold,
@@ -136,7 +137,7 @@ class MemorySession:
         if self.run not in self._runs:
             raise RunNotFoundError(f"no run has the id {self.run!r}; the store has {', '.join(self._runs) or 'none'}")
         self._entered = self._found = self._runs[self.run]
-        self._found.sessions.append(self.signals)
+        self._found.sessions[self.signals] = self.worker
         self._renew(self._found)
         return self
 
@@ -144,7 +145,7 @@ class MemorySession:
         run, self._entered = self._entered, None
         if run is None:
             return
-        run.sessions.remove(self.signals)
+        del run.sessions[self.signals]
         if self._lease:
             run.leases.pop(self.worker, None)
         for stream in run.streams.values():
@@ -306,7 +307,7 @@ class MemorySession:
         """See `Session.rewire`."""
         return rewire_run(await self._reach(), change)
 
-    async def changes(self, limit: int = 100) -> list[tuple[int, float, bytes]]:
+    async def changes(self, limit: int = 1000) -> list[ChangeRecord]:
         """See `Session.changes`."""
         return list((await self._reach()).changes)[-limit:]
 

@@ -8,7 +8,7 @@ from dataclasses import replace
 from ..exceptions import UnknownIOError
 from .memory_state import Node, Run
 from .memory_streams import Reader, Stream
-from .records import CLAIMED, NOW, Cut, Join, NodeSpec, Rewire, Rewired, RunSpec, at_cut, inputs_of
+from .records import CLAIMED, NOW, ChangeRecord, Cut, Join, NodeSpec, Rewire, Rewired, RunSpec, at_cut, inputs_of
 from .refusals import cannot_rewire, not_kept, wiring_changed
 
 
@@ -23,7 +23,7 @@ def rewire_run(run: Run, change: Rewire) -> Rewired:
     draft.check_streams()
     for cut in change.cuts:
         draft.cut(cut)
-    for node, segment in change.struck:
+    for node, segment in draft.to_strike():
         draft.strike(node, segment)
     for join in change.joins:
         draft.join(join)
@@ -50,6 +50,7 @@ class Draft:
         self.inputs: dict[str, list[tuple[str, str]]] = {}  # by node, likewise
         self.cuts: list[tuple[int, str]] = []
         self.joins: list[int] = []
+        self.struck: list[tuple[str, str]] = []
         self.touched: dict[str, None] = {}  # streams, in order
         self.beginning: set[str] = set()
         self.before: dict[str, int] = {}  # values read by what is struck
@@ -128,11 +129,21 @@ class Draft:
         self.touched[stream.name] = None
         self.cuts.append((at, stream.name))
 
+    def to_strike(self) -> list[tuple[str, str]]:
+        """What the change says, and what a node that begins again has read and does not list."""
+        struck = [*self.change.struck]
+        for name in self.change.added:
+            listed = {port for port, _ in self.nodes[name].inputs}
+            left = [port for port, stream in self._inputs(name) if not self._stream(stream).private]
+            struck += [(name, port) for port in left if port not in listed and (name, port) not in struck]
+        return struck
+
     def strike(self, node: str, segment: str) -> None:
         """Forget a finished segment."""
         stream, reader = self._find(node, segment)
         if reader.hold != "free" or any(claimed.port == segment for claimed in self.run.nodes[node].ranges):
             raise self._refuse(f"port {segment} of node {node} has more of stream {stream.name} to read")
+        self.struck.append((node, segment))
         self.before[node] = self.before.get(node, 0) + reader.cursor - reader.began
         del self._readers(stream.name)[node, segment]
         self._inputs(node).remove((segment, stream.name))
@@ -229,7 +240,7 @@ class Draft:
         reading = {node: None for readers in self.readers.values() for node, _ in readers if node in run.nodes}
         for name in {**dict.fromkeys(self.inputs), **reading}:
             run.connect(name, self._inputs(name))
-        for name, segment in change.struck:
+        for name, segment in self.struck:
             run.nodes[name].cursors.pop(segment, None)
             run.nodes[name].claimed.pop(segment, None)
         for name, read in self.before.items():
@@ -257,6 +268,8 @@ class Draft:
             node.owner = ""
             node.last.clear()
             node.claimed = {port: node.cursors.get(port, (0, 0))[0] for port, *_ in self.run.inputs[name]}
+        if spec.shared:  # workers come and go with every change of it
+            node.last = {worker: last for worker, last in node.last.items() if worker in self.run.sessions.values()}
         for join in self.change.joins:
             if join.node == name:
                 _, reader = self.run.input(name, join.port)
@@ -266,7 +279,8 @@ class Draft:
     def _record(self) -> None:
         run, change = self.run, self.change
         run.wiring += 1
-        run.changes.append((run.wiring, time.time(), change.note))
+        cuts = tuple(at for at, _ in self.cuts)
+        run.changes.append(ChangeRecord(run.wiring, time.time(), cuts, tuple(self.joins), change.note))
         run.note(change.events)
         for name in self.touched:
             run.streams[name].settle()

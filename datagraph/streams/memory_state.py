@@ -13,6 +13,7 @@ import msgspec
 from ..exceptions import UnknownIOError
 from .memory_streams import Reader, Stream
 from .records import (
+    ChangeRecord,
     Committed,
     NodeRecord,
     NodeSpec,
@@ -99,10 +100,10 @@ class Run:
         self.dismissed: set[str] = set()
         self.rewound = 0.0
         self.wiring = self.asked = 0
-        self.changes: deque[tuple[int, float, bytes]] = deque(maxlen=KEPT)
+        self.changes: deque[ChangeRecord] = deque(maxlen=KEPT)
         self.asks: dict[str, bytes] = {}
         self.answers: dict[str, bytes] = {}
-        self.sessions: list[Signals] = []
+        self.sessions: dict[Signals, str] = {}  # and whose
         self.say("RunStarted", name=spec.name)
 
     def node(self, name: str) -> Node:

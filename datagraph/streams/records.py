@@ -339,8 +339,8 @@ class Rewire:
 
     `version` is the wiring that it was made for, `spec` the run as it is afterwards: each node's `inputs` list its
     segments in order. `added` names nodes of it that are new, or are done and begin again; `struck` (node, segment)
-    finished segments to forget; `fresh` nodes whose state, looked values and marks are dropped. `note` is what is kept
-    of the change, `events` go to the run's log.
+    finished segments to forget, as are all those of `added` nodes that they do not list; `fresh` nodes whose state,
+    looked values and marks are dropped. `note` is what is kept of the change, `events` go to the run's log.
     """
 
     version: int
@@ -360,6 +360,16 @@ class Rewired(NamedTuple):
     version: int
     cuts: tuple[int, ...]
     joins: tuple[int, ...]
+
+
+class ChangeRecord(NamedTuple):
+    """A change as the run keeps it: the wiring's version since, the server's time in seconds, positions, its note."""
+
+    version: int
+    at: float
+    cuts: tuple[int, ...]
+    joins: tuple[int, ...]
+    note: bytes
 
 
 def inputs_of(spec: RunSpec, node: NodeSpec) -> list[tuple[str, str]]:

@@ -10,6 +10,7 @@ from typing import Any, Protocol, Self
 
 from .codec import Codec
 from .records import (
+    ChangeRecord,
     Commit,
     Committed,
     Hold,
@@ -161,8 +162,8 @@ class Session(Protocol):
         what would be read is not kept any more. RunError: the run, or a node, is not as the change needs it.
         """
 
-    async def changes(self, limit: int = 100) -> list[tuple[int, float, bytes]]:
-        """The last changes of the wiring, of which 1,000 are kept, oldest first: (version, server's time, note)."""
+    async def changes(self, limit: int = 1000) -> list[ChangeRecord]:
+        """The last changes of the wiring, of which 1,000 are kept, oldest first."""
 
     async def ask(self, data: bytes) -> str:
         """Ask something of the processes that run the nodes; its id. The last 1,000 asks are kept."""

@@ -12,8 +12,9 @@ from redis.exceptions import ResponseError
 from ..exceptions import DatagraphError, StoreConfigError, StoreLostError, StreamTrimmedError, UnknownIOError
 from .codec import Codec
 from .keys import Keys
-from .records import Frame, NodeRecord, Probe, Reading, RunRecord, RunSpec, StreamRecord
+from .records import ChangeRecord, Frame, NodeRecord, Probe, Reading, RunRecord, RunSpec, StreamRecord
 from .resp import Client
+from .valkey_rewire import change_record
 from .valkey_wire import (
     STATE,
     frame_of,
@@ -206,10 +207,10 @@ class Reads:
             raise lost_run(self._spec.id)
         return [(ident.decode(), fields[1]) for ident, fields in entries]
 
-    async def changes(self, limit: int) -> list[tuple[int, float, bytes]]:
+    async def changes(self, limit: int) -> list[ChangeRecord]:
         """See `Session.changes`."""
         entries = await self._of_run(("XREVRANGE", self._keys.edits, "+", "-", "COUNT", limit))
-        return [(int(fields[1]), _time_of(ident), fields[3]) for ident, fields in reversed(entries)]
+        return [change_record(_time_of(ident), fields) for ident, fields in reversed(entries)]
 
     async def asks(self, after: str) -> list[tuple[str, bytes]]:
         """See `Session.asks`."""

@@ -8,9 +8,9 @@ from typing import Any, Final
 import msgspec
 
 from ..exceptions import DatagraphError
-from .records import Rewire, Rewired
+from .records import ChangeRecord, Rewire, Rewired
 from .refusals import cannot_rewire, not_kept, wiring_changed
-from .valkey_wire import HOLDS, pack, pack_nodes, pack_streams
+from .valkey_wire import HOLDS, pack, pack_nodes, pack_streams, unpack
 
 REFUSALS: Final = (b"WIRING", b"REFUSED", b"TRIMMED")
 
@@ -36,6 +36,13 @@ def rewired(reply: Sequence[Any]) -> Rewired:
     """The script's answer."""
     _, version, cuts, joins = reply
     return Rewired(version, tuple(cuts), tuple(joins))
+
+
+def change_record(at: float, fields: Sequence[bytes]) -> ChangeRecord:
+    """An entry of the list of changes, as the script has written it."""
+    _, version, _, note, _, _, _, positions = fields
+    cuts, joins = (tuple(each or ()) for each in unpack(positions))  # Lua knows no empty list
+    return ChangeRecord(int(version), at, cuts, joins, note)
 
 
 def rewire_refusal(run: str, version: int, reply: Sequence[Any]) -> DatagraphError:

@@ -17,11 +17,12 @@ import msgspec
 from anyio.abc import TaskGroup
 from redis.exceptions import ResponseError
 
-from ..exceptions import RunNotFoundError, StoreError
+from ..exceptions import RunNotFoundError, StoreError, UnknownIOError
 from .codec import Codec
 from .keys import Keys
 from .origins import origin_of_letter
 from .records import (
+    ChangeRecord,
     Commit,
     Committed,
     Hold,
@@ -193,7 +194,10 @@ class ValkeySession:
 
     async def _renew(self) -> None:
         for stream in tuple(self._watched):
-            await self._call("watch", self.worker, stream)
+            try:
+                await self._call("watch", self.worker, stream)
+            except UnknownIOError:  # a store that went back has never heard of it: a commit or a beat tells of that
+                self._watched.discard(stream)
         await self._beat(_AS_IT_WAS, b"")
 
     def reconnected(self) -> None:
@@ -238,7 +242,7 @@ class ValkeySession:
             raise rewire_refusal(self.run, change.version, reply)
         return rewired(reply)
 
-    async def changes(self, limit: int = 100) -> list[tuple[int, float, bytes]]:
+    async def changes(self, limit: int = 1000) -> list[ChangeRecord]:
         """See `Session.changes`."""
         return await self._reads.changes(limit)
 

@@ -101,7 +101,7 @@ def test_an_edge_is_dragged_to_another_stream_and_a_cycle_is_refused(opened: Ope
     assert notebook.ask("run.errors") == "[]"
 
 
-ODD = "() => [...document.querySelectorAll('.dgv-lens tbody tr')].some((row) => Number(row.cells[1].textContent) % 2)"
+ODD = "() => [...document.querySelectorAll('.dgv-lens tbody tr')].some((row) => Number(row.lastElementChild.textContent) % 2)"
 
 
 def test_a_node_is_tuned_paused_stepped_and_given_its_dead_letters_again(opened: Opens, pictures: Path) -> None:

@@ -109,6 +109,26 @@ def retold(hand: Hand, graph: Graph) -> None:
 MOVED = "() => Math.max(0, ...document.getAnimations().filter((a) => a.effect.getKeyframes()[0].transform).map((a) => a.effect.getTiming().duration))"
 
 
+VALUES = """(versions) => { answers.lens = () => ({
+    edge: "words->count.words", stream: "words", columns: ["value"], rows: [["a"], ["b"], ["c"]], positions: [7, 8, 9],
+    written: 10, first: 7, note: "", versions,
+}); }"""
+
+
+def test_the_lens_shows_versions_only_where_there_are_several(shows: Shows, pictures: Path) -> None:
+    """A column beside the positions; one whose version nobody knows any more is left empty."""
+    hand = shows()
+    hand.tab.js(VALUES, [])
+    hand.tab.go(hand.part("words, from").click())
+    assert hand.rows() == [["9", "c"], ["8", "b"], ["7", "a"]]
+    hand.tab.go(hand.tab.page.keyboard.press("Escape"))
+    hand.tab.js(VALUES, [None, 1, 2])
+    hand.tab.go(hand.part("words, from").click())
+    hand.tab.see(hand.lens().locator("th").filter(has_text="version"))
+    assert hand.rows() == [["9", "v2", "c"], ["8", "v1", "b"], ["7", "", "a"]]
+    hand.tab.go(hand.lens().screenshot(path=str(pictures / "lens-versions.png")))
+
+
 def test_what_stays_glides_and_keeps_its_past(shows: Shows) -> None:
     """The picture moves in a quarter of a second; the lens stays open, the recording is one, what is new has none."""
     hand = shows()

@@ -19,7 +19,7 @@ from tests.cli.kit import FLOWS, cli, command, environment, here
 COMMANDS = [
     "break",
     *("demo", "runs", "top", "draw", "forget", "recover", "stop", "pause", "resume", "cancel", "server"),
-    *("tune", "undo", "step"),
+    *("tune", "changes", "undo", "step"),
 ]
 
 
@@ -130,6 +130,8 @@ def test_run_is_tuned_and_the_change_taken_back(slow_run: dg.Run, valkey_url: st
     assert here("--url", valkey_url, "tune", "patient", node, "faster").exit_code == 2
     assert "concurrency 2 -> 1" in here("--url", valkey_url, "undo", "patient").stdout
     assert slow_run.graph.node(node).attrs["concurrency"] == 1
+    listed = here("--url", valkey_url, "changes", "patient").stdout
+    assert re.search(r"1 .* 1 -> 2 +undone by 2 *\n.* 0 -> 3 *\n *2 .* 2 -> 1 +undoes 1 *\n", listed)
     again = here("--url", valkey_url, "undo", "patient")
     assert again.exit_code == 1
     assert "can be undone" in again.stderr

@@ -51,7 +51,10 @@ def change(url: str, run: str, seed: int, fresh: bool, edits: int, backend: str)
     rng = random.Random(seed)
     while edits > 0:
         try:
-            going.apply(an_edit(going, rng))
+            if rng.random() < 0.2:
+                going.undo()  # of whichever process
+            else:
+                going.apply(an_edit(going, rng))
             edits -= 1
         except (RunError, dg.GraphError):
             continue  # what was dropped is not done yet, or was not recovered with this process

@@ -394,5 +394,5 @@ def test_changes_are_kept_in_the_run(supervisor: Supervisor) -> None:
         run.tune("a", retries=1)
         run.undo()
         kept = run._thread.call(run._local.session.changes)
-    assert [version for version, _, _ in kept] == [1, 2]
-    assert all(b"retries" in note for _, _, note in kept)
+    assert [version for version, *_ in kept] == [1, 2]
+    assert all(b"retries" in note for *_, note in kept)

@@ -18,7 +18,8 @@ from tests.flow.changes import KINDS, Endless, Model, passing
 class Monkey:
     """Changes a run at random, so that its main line passes on every number whatever it does."""
 
-    def __init__(self, seed: int) -> None:
+    def __init__(self, seed: int, *, forgetful: bool = False) -> None:
+        self.forgetful = forgetful
         self.rng = random.Random(seed)
         self.spare = {f"p{n}": self._some(f"p{n}", f"i{n}", f"o{n}") for n in range(4)}
         self.branches = {f"q{n}": self._some(f"q{n}", "sa", f"r{n}") for n in range(2)}
@@ -82,6 +83,8 @@ class Monkey:
         changes = self.run._local.changes
         if not changes.undoable or not all(map(self._at_rest, {*self.spare, *self.branches} - {*self._names()})):
             return None
+        if self.forgetful:
+            changes._had.clear()
         return self.run.undo()
 
     def _branch(self) -> Applied | None:
@@ -121,10 +124,10 @@ class Monkey:
         return sum(map(len, held.values()))
 
 
-def shaken(seed: int, edits: int) -> None:
-    """Make that many random changes of a run, and judge it."""
+def shaken(seed: int, edits: int, *, forgetful: bool = False) -> None:
+    """Make that many random changes of a run, and judge it; `forgetful` takes functions to go back to from the store."""
     print(f"seed {seed}")
-    monkey = Monkey(seed)
+    monkey = Monkey(seed, forgetful=forgetful)
     while sum(monkey.done.values()) < edits:
         monkey.step()
     held = monkey.judge()
@@ -144,5 +147,5 @@ def test_changes_that_wait_for_no_safe_point_lose_and_double_nothing(
     monkeypatch.setattr(rewire, "_PATIENCE", 0.0)
     monkeypatch.setattr(rewire, "_GLANCE", 0.001)
     supervisor = Supervisor.attach(valkey_url, backend=anyio_backend)
-    shaken(random.randrange(10**6), 120)
+    shaken(random.randrange(10**6), 120, forgetful=True)
     supervisor.detach()

@@ -89,7 +89,7 @@ def test_a_processor_defined_again_is_offered_and_accepted(going: Run) -> None:
     going["n"].send(4)
     until(lambda: len(going["scaled"]) == 4)
     assert going["scaled"].to_list() == [2, 4, 6, 40]
-    assert going["scaled"].versions() == [(0, 1), (3, 2)]
+    assert [(v.first, v.number) for v in going["scaled"].versions] == [(0, 1), (3, 2)]
     assert going.snapshot().nodes["scaled"].version == 2
 
 
@@ -102,7 +102,7 @@ def test_accept_can_be_undone(going: Run) -> None:
     going["n"].send(3)
     until(lambda: len(going["scaled"]) == 3)
     assert going["scaled"].to_list() == [2, 4, 6]
-    assert going["scaled"].versions() == [(0, 1), (2, 2), (2, 3)]
+    assert [(v.first, v.number) for v in going["scaled"].versions] == [(0, 1), (2, 2), (2, 3)]
 
 
 def test_taking_another_change_back_leaves_versions_alone(going: Run) -> None:
@@ -119,7 +119,7 @@ def test_taking_another_change_back_leaves_versions_alone(going: Run) -> None:
     going.accept("scaled")
     for _ in range(3):
         going.undo()
-    assert going["scaled"].versions() == [(0, 1), (2, 2), (2, 3), (2, 4), (2, 5)]
+    assert [(v.first, v.number) for v in going["scaled"].versions] == [(0, 1), (2, 2), (2, 3), (2, 4), (2, 5)]
     assert going.graph.node("scaled").attrs["version"] == 5
 
 
@@ -242,8 +242,8 @@ def test_every_live_run_is_offered_it_and_an_ended_one_is_not() -> None:
 
 def test_versions_of_a_stream_that_was_never_changed(going: Run) -> None:
     """One version from the first value on; an input has none."""
-    assert going["scaled"].versions() == [(0, 1)]
-    assert going["n"].versions() == []
+    assert [(v.first, v.number) for v in going["scaled"].versions] == [(0, 1)]
+    assert going["n"].versions == ()
 
 
 def test_positions_of_versions_are_exact_on_valkey(store_url: str, anyio_backend: Any) -> None:
@@ -257,12 +257,12 @@ def test_positions_of_versions_are_exact_on_valkey(store_url: str, anyio_backend
         until(lambda: run.offers)
         run.accept()
     run.stop()
-    made, versions = run["scaled"].to_list(), run["scaled"].versions()
+    made, versions = run["scaled"].to_list(), run["scaled"].versions
     dg.Supervisor.detach()
     factors = {1: 1, 2: -1, 3: 2, 4: -2}
-    assert [version for _, version in versions] == [1, 2, 3, 4]
-    ends = [*(position for position, _ in versions[1:]), len(made)]
+    assert [version.number for version in versions] == [1, 2, 3, 4]
+    ends = [*(version.first for version in versions[1:]), len(made)]
     expected = []
-    for (start, version), stop in zip(versions, ends, strict=True):
+    for (version, _, start, _), stop in zip(versions, ends, strict=True):
         expected += [factors[version] * n for n in range(start + 1, stop + 1)]
     assert made == expected

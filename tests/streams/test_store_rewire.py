@@ -111,8 +111,8 @@ async def test_changes_are_kept_with_time_and_note(any_store: Store, run_id: str
             await run.wait()
         probe = await other.probe()
         changes = await other.changes()
-        assert [(version, note) for version, _, note in changes] == [(1, b"\xff0"), (2, b"\xff1"), (3, b"\xff2")]
-        assert all(probe.run.created - 1 <= at <= probe.now + 1 for _, at, _ in changes)
+        assert [(version, note) for version, *_, note in changes] == [(1, b"\xff0"), (2, b"\xff1"), (3, b"\xff2")]
+        assert all(probe.run.created - 1 <= at <= probe.now + 1 for _, at, *_ in changes)
         assert [version for version, *_ in await other.changes(2)] == [2, 3]
         assert [event for event in await told(other) if event[:1] == b"e"] == [b"e0", b"e1", b"e2"]
 

@@ -1,7 +1,7 @@
 // What the kernel answers to the lens, as tables and text. All of it is the user's own data: never read as markup.
 
 const MOST_ROWS = 50;
-const MOST_COLUMNS = 41;
+const MOST_COLUMNS = 42;
 const MOST_CHARS = 200;
 const MOST_TEXT = 20_000;
 
@@ -31,7 +31,7 @@ function keepScroll(box, ...children) {
   if (held) [...box.querySelectorAll("[data-key]")].find((one) => one.dataset.key === held)?.focus({ preventScroll: true });
 }
 
-// The last values of an edge, the newest first, each with its position in the stream.
+// The last values of an edge, the newest first, each with its position in the stream, and its version where it had several.
 function showValues(view, lens, data) {
   const rows = Array.isArray(data.rows) ? data.rows : [];
   const positions = Array.isArray(data.positions) ? data.positions : [];
@@ -39,8 +39,10 @@ function showValues(view, lens, data) {
   const caption = html("p", { class: "dgv-caption" }, said);
   if (data.note) caption.append(" ", clean(data.note, 300));
   if (!rows.length) return keepScroll(lens.answer, caption);
-  const numbered = rows.map((row, i) => [positions[i] ?? "", ...(Array.isArray(row) ? row : [row])]).reverse();
-  const table = valueTable(["#", ...(data.columns ?? [])], numbered, "Last values");
+  const versions = Array.isArray(data.versions) && data.versions.length === rows.length ? data.versions : null;
+  const made = (i) => (versions ? [versions[i] === null ? "" : `v${Number(versions[i])}`] : []);
+  const numbered = rows.map((row, i) => [positions[i] ?? "", ...made(i), ...(Array.isArray(row) ? row : [row])]).reverse();
+  const table = valueTable(["#", ...(versions ? ["version"] : []), ...(data.columns ?? [])], numbered, "Last values");
   if (lens.at !== null) caption.append(" ", button("The last values", "Go on to show the last values", () => latest(view, lens), { class: "dgv-link" }));
   lens.table = table;
   lens.held = html("span", {});

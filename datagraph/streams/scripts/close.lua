@@ -9,6 +9,7 @@ if ARGV[2] == '1' then
 else
   call('HDEL', PREFIX .. 'sessions', me)
   call('UNLINK', key('inbox', me))
+  if call('HGET', PREFIX .. 'reports', me) == '{}' then call('HDEL', PREFIX .. 'reports', me) end
 end
 local names = cmsgpack.unpack(call('HGET', KEYS[1], 'names'))
 for _, name in ipairs(names[2]) do

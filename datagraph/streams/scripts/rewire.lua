@@ -121,6 +121,16 @@ local function touch(s, node)
   awake[#awake + 1] = {node, s.name}
 end
 
+-- What a node that begins again has read and does not list is struck with the others.
+for _, name in ipairs(added) do
+  local kept = {}
+  for _, pair in ipairs(in_spec[name][2]) do kept[pair[1]] = true end
+  for _, pair in ipairs(struck) do kept[pair[1] == name and pair[2]] = true end
+  for _, pair in ipairs(record_of(name).inputs) do
+    if not kept[pair[1]] and not is_private(pair[2]) then struck[#struck + 1] = {name, pair[1]} end
+  end
+end
+
 for i, cut in ipairs(cuts) do
   local node, segment, at = unpack(cut)
   local s, r, record = find(node, segment)
@@ -270,6 +280,13 @@ for _, node in ipairs(nodes) do
     for _, pair in ipairs(record.inputs) do
       local r = reader(load(pair[2]), name, pair[1])
       call('HSET', record_key, 'c:' .. pair[1], format('%d %d', r[CURSOR], r[SIZE]))
+    end
+  end
+  if record.known and not record.turns and kind ~= 'own' then
+    -- Workers come and go with every change of it.
+    for _, field in ipairs(call('HKEYS', record_key)) do
+      local worker = string.match(field, '^seq:(.*)')
+      if worker and call('HEXISTS', PREFIX .. 'sessions', worker) == 0 then call('HDEL', record_key, field) end
     end
   end
   if record.turns then
