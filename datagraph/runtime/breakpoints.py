@@ -147,15 +147,20 @@ def put_on(port: Port, stop: Stop | None) -> None:
     port.checked, port.upto = 0, None
 
 
+def look_at(port: Port, stop: Stop) -> int | None:
+    """Look at what is unread and was not looked at yet, for the place of the first value that is chosen."""
+    place = stop.first(port, max(0, port.checked - port.position))
+    if place is None:
+        port.checked, port.upto = port.position + len(port.unread), None
+    else:
+        port.checked = port.upto = port.position + place
+    return place
+
+
 async def let_through(port: Port, *, wait: bool) -> bool:
     """Look for values that a breakpoint chooses; at the first one, wait for what becomes of it."""
     while (stop := port.stop) is not None and port.unread:
-        place = stop.first(port, max(0, port.checked - port.position))
-        if place is None:
-            port.checked, port.upto = port.position + len(port.unread), None
-            return True
-        port.checked = port.upto = port.position + place
-        if place:
+        if look_at(port, stop) != 0:
             return True
         if not wait or port.halts():
             return False

@@ -350,7 +350,8 @@ class Node:
             self.session.signals.set(f"values:{segment.stream}")
         self.session.signals.set(f"turn:{self.name}")
         for port in self.ports.values():
-            port.poke()
+            if port.stop is not None:
+                port.stop.poke()
 
     def redo(self) -> bool:
         """Leave the function at once; whoever follows does again what it has in hand. False where that cannot be."""

@@ -12,7 +12,7 @@ from ..exceptions import CodecError
 from ..streams.codec import Codec
 from ..streams.records import Advance, Frame, Hold, NodeRecord
 from ..streams.store import Session
-from .breakpoints import Stop, let_through
+from .breakpoints import Stop, let_through, look_at
 from .clock import Clock
 from .segments import Segment
 
@@ -136,7 +136,7 @@ class Port:
             self.unread = self.unread[: end - self.position]
         while self._frames and self._frames[-1][1].end - self._frames[-1][1].count >= end:
             self._frames.pop()
-        self.fetched = min(self.fetched, end)
+        self.fetched, self.checked = min(self.fetched, end), min(self.checked, end)
 
     def where(self, position: int) -> tuple[Segment, int]:
         """The segment that a position of the port is in, and the position in its stream."""
@@ -272,15 +272,12 @@ class Port:
         held = self.stop is not None and self.upto is not None
         return len(self.unread) if not held else max(0, min(len(self.unread), (self.upto or 0) - self.position))
 
-    def poke(self) -> None:
-        """Have whoever waits at a breakpoint look again."""
-        if self.stop is not None:
-            self.stop.poke()
-
     def gather(self, count: int) -> None:
         """Have `count` values unread, or all that are here: small frames are not to stay small from node to node."""
-        while self._frames and len(self.unread) < count and self.stop is None:
+        while self._frames and len(self.unread) < count and self.upto is None:
             self._decode(*self._frames.popleft())
+        if self.stop is not None and self.upto is None:
+            look_at(self, self.stop)
 
     def _up_to_bad(self, count: int) -> int:
         """Pass over the values that are given up, leaving their letters, and stop before the next one."""
