@@ -52,6 +52,12 @@ class Applied:
     seconds: float
     cuts: tuple[Place, ...] = ()
     joins: tuple[Place, ...] = ()
+    seek: str = ""
+    is_undo: bool = False
+
+    def lines(self) -> tuple[str, ...]:
+        """What was done, in short sentences."""
+        return (self.seek,) if self.seek else self.change.lines()
 
     @property
     def began(self) -> Mapping[tuple[str, str], int]:
@@ -59,8 +65,9 @@ class Applied:
         return {(place.node, place.segment.rpartition("#")[0]): place.position for place in self.joins}
 
     def __str__(self) -> str:
-        lines = "; ".join(self.change.lines()) or "nothing changed"
-        return f"{lines} ({self.seconds * 1000:.0f} ms; run.undo() takes it back)"
+        lines = "; ".join(self.lines()) or "nothing changed"
+        undo = "" if self.seek or self.is_undo or self.change.is_empty else "; run.undo() takes it back"
+        return f"{lines} ({self.seconds * 1000:.0f} ms{undo})"
 
     __repr__ = __str__
 
@@ -283,7 +290,8 @@ class Changes:
         self._had = {version: had for version, had in self._had.items() if version in stack}
         if not undoes:
             self._had[done.version] = before
-        return Applied(change, done.version, time.monotonic() - began, done.cuts, done.joins)
+        seconds = time.monotonic() - began
+        return Applied(change, done.version, seconds, done.cuts, done.joins, is_undo=bool(undoes))
 
     def _stack_after(self, version: int, undoes: int) -> list[int]:
         stack = [each for each in self._stack if each != undoes] if undoes else [*self._stack, version]
@@ -307,11 +315,12 @@ class Changes:
         engine = local.working_engine()
         orders = self._orders(compare(local.graph, local.graph), self.processors, undoable=self.undoable)
         orders.seeks = [(node, port, position)]
-        orders.note = {**orders.note, "lines": [f"`{clean(node)}.{clean(port)}` reads on from position {position:,}"]}
+        said = f"`{clean(node)}.{clean(port)}` reads on from position {position:,}"
+        orders.note = {**orders.note, "lines": [said]}
         done = await engine.change(orders)
         local.rewired(local.graph, done.version)
-        seconds = time.monotonic() - began
-        return Applied(compare(local.graph, local.graph), done.version, seconds, done.cuts, done.joins)
+        same, seconds = compare(local.graph, local.graph), time.monotonic() - began
+        return Applied(same, done.version, seconds, done.cuts, done.joins, seek=said)
 
     def _orders(self, change: Change, functions: Mapping[str, Processor], *, undoable: int, undoes: int = 0) -> Orders:
         local, after = self._local, change.after

@@ -170,7 +170,7 @@ class LocalRun:
         before = self.graph
         answer = await self.steering.do("undo")
         self.note(await self.session.beat({}))
-        return Applied(compare(before, self.graph), answer["version"], answer["ms"] / 1000)
+        return Applied(compare(before, self.graph), answer["version"], answer["ms"] / 1000, is_undo=True)
 
     def rewired(self, graph: Graph, version: int) -> None:
         """The wiring is another one since."""

@@ -6,11 +6,13 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Self
 
 from ..exceptions import UnknownIOError
+from ..graph.change import compare
 from ..graph.check import suggest
 from ..graph.edit import Tune
 from ..graph.model import Graph
 from ..runtime.bridge import RuntimeThread
 from .breakpoints import Breakpoint, breakpoint_at, breakpoints_of
+from .changing import Applied
 from .local import LocalRun
 from .past import PastChanges
 from .replay import replayed
@@ -18,7 +20,7 @@ from .shadow import Shadow
 
 if TYPE_CHECKING:
     from ..graph.edit import Edit
-    from .changing import Applied, Planned
+    from .changing import Planned
     from .flow import Flow
     from .processor import Processor
 
@@ -94,7 +96,15 @@ class Steered:
             raise UnknownIOError(f"{node!r} has no input {name!r}{suggest(name, found)}; it has: {', '.join(found)}")
         if position < 0:
             raise ValueError(f"a position counts values from the start of the stream; got {position}")
-        return self._thread.call(self._local.changes.seek, node, name, position)
+        return self._thread.call(self._seek, node, name, position)
+
+    async def _seek(self, node: str, port: str, position: int) -> Applied:
+        local = self._local
+        if local.is_working:
+            return await local.changes.seek(node, port, position)
+        answer = await local.steering.do("seek", node=node, port=port, position=position)
+        same, (said,) = compare(local.graph, local.graph), answer["lines"]
+        return Applied(same, answer["version"], answer["ms"] / 1000, seek=said)
 
     def step(self, node: str, n: int = 1) -> None:
         """Let a paused node (see `pause`) do `n` values more; what it puts out moves on as far as others are going."""

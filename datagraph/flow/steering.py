@@ -88,7 +88,7 @@ class Steering:
 
     async def _seek(self, node: str, port: str, position: int) -> Answer:
         applied = await self._local.changes.seek(node, port, position)
-        return {"lines": [], "ms": round(applied.seconds * 1000, 1), "version": applied.version}
+        return {"lines": list(applied.lines()), "ms": round(applied.seconds * 1000, 1), "version": applied.version}
 
     async def _known(self) -> list[Answer]:
         names = {node.name for node in self._local.graph}

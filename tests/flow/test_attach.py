@@ -86,6 +86,23 @@ def test_it_can_be_paused_and_resumed(owner: Script) -> None:
     assert owner.end()[1].startswith("RunCancelledError\ncancelled")
 
 
+def test_its_inputs_can_be_sought_and_tuned_and_that_be_undone(owner: Script) -> None:
+    """Control goes through the store; what is said of it is what its own process would say."""
+    run = dg.attach_run(owner.line())
+    values = iter(run["after"])
+    assert [next(values) for _ in range(10)] == [2 * n + 1 for n in range(10)]
+    assert str(run.seek("after.double", 7)).startswith("`after.double` reads on from position 7 (")
+    assert [next(values) for _ in range(3)] == [15, 17, 19]
+    assert str(run.tune("after", capacity=60)).endswith("; run.undo() takes it back)")
+    undone = str(run.undo())
+    assert undone.startswith("`after`: capacity 60 -> 50 (")
+    assert "run.undo()" not in undone
+    with pytest.raises(dg.RunError, match="none at 99"):
+        run.seek("after.double", 99)
+    run.stop(timeout=10)
+    assert owner.end() == (0, "completed 13\n", "")
+
+
 @pytest.mark.parametrize("owner", [10**6], indirect=True, ids=["long"])
 def test_it_can_be_stopped(owner: Script) -> None:
     """What was fed by then arrives; nothing of it is lost."""

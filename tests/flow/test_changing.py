@@ -313,6 +313,8 @@ def test_input_can_go_back_and_read_again(supervisor: Supervisor) -> None:
         further(run, "sb", 1000)
         with pytest.raises(RunError):
             run.seek("b.sa", 10**9)
+    assert str(back).startswith("`b.sa` reads on from position 10 (")
+    assert "undo" not in str(back), "a seek is not undone"
     first = back.cuts[0].position
     got = run["sb"].to_list()
     assert got == [*range(first), *range(10, len(run["x"]))]
