@@ -18,7 +18,7 @@ from ..runtime.segments import port_of
 from ..streams.origins import Provenance, Span, read_origin
 from ..streams.records import Frame, Probe, ReaderRecord
 from .local import LocalRun
-from .past import graph_of, note_of
+from .past import EMPTY, Note, graph_of, note_of
 
 Status = Literal["done", "dead letter", "in hand", "waiting", "not read"]
 
@@ -177,12 +177,16 @@ class Lineage:
     async def _forgotten(self, probe: Probe, stream: str) -> set[tuple[str, str]]:
         """Segments that have read the stream before the run was changed; the store forgets those that are finished."""
         found: dict[tuple[str, str], None] = {}
-        notes = await self._session.changes(limit=_MOST_STEPS) if probe.run.wiring else []
-        for note in map(note_of, reversed(notes)):
+        for note in await self._notes() if probe.run.wiring else ():
             joined = [(node, segment) for node, segment, name in note.joins if name == stream]
             edges = [edge for edge in graph_of(note.before).edges if edge.stream == stream]
             found |= dict.fromkeys([*joined, *((edge.target, edge.target_port) for edge in edges)])
         return set(list(found)[:_MOST_FORGOTTEN])
+
+    async def _notes(self) -> list[Note]:
+        """The changes of the run's graph that are kept, newest first."""
+        notes = [note_of(record) for record in reversed(await self._session.changes())]
+        return [note for note in notes if note.before != EMPTY]
 
     async def _parts(self, probe: Probe, reader: _Reader, position: int) -> tuple[Part, ...]:
         outputs = await self._outputs(probe, reader.node)
@@ -234,7 +238,7 @@ class Lineage:
     async def _outputs(self, probe: Probe, node: str) -> list[str]:
         if node in probe.nodes:
             return list(probe.nodes[node].lengths)
-        for note in map(note_of, reversed(await self._session.changes(limit=_MOST_STEPS))):  # it was dropped
+        for note in await self._notes():  # it was dropped
             before = graph_of(note.before)
             if any(each.name == node for each in before):
                 return [port.stream for port in before.node(node).outputs]

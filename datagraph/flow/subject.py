@@ -160,10 +160,14 @@ class RunSubject:
                 note = str(error)
         values = values[-most:]
         first = reading.length - len(values)
-        made = await self._made(found.stream)
-        versions = [version_at(made, at) for at in range(first, reading.length)] if len(made) > 1 else []
-        numbers = [None if version is None else version.number for version in versions]
+        numbers = await self._numbers(found.stream, first, reading.length)
         return EdgeLook(edge, found.stream, values, first, reading.length, note, numbers)
+
+    async def _numbers(self, stream: str, first: int, end: int) -> list[int | None]:
+        """The versions that wrote the values from `first` to `end`; [] where there was only one."""
+        made = await self._made(stream)
+        versions = [version_at(made, at) for at in range(first, end)] if len(made) > 1 else []
+        return [None if version is None else version.number for version in versions]
 
     async def _made(self, stream: str) -> tuple[Version, ...]:
         """The versions that wrote a stream; the store is asked again when the run was changed."""
@@ -185,9 +189,16 @@ class RunSubject:
             reading = await session.read(edge.stream, start, most)
         codec = session.codec.bind(f"{session.run}:{edge.stream}".encode())
         values: list[Any] = []
+        note = ""
         for frame in reading.frames:
-            values += opened(codec, edge.stream, frame)[max(0, start - (frame.end - frame.count)) :]
-        return EdgeLook(edge.name, edge.stream, values[:most], start, reading.length)
+            try:
+                found = opened(codec, edge.stream, frame)
+            except DatagraphError as error:
+                found, note = ["(cannot be read)"] * frame.count, str(error)
+            values += found[max(0, start - (frame.end - frame.count)) :]
+        values = values[:most]
+        numbers = await self._numbers(edge.stream, start, start + len(values))
+        return EdgeLook(edge.name, edge.stream, values, start, reading.length, note, numbers)
 
     async def value_lens(self, edge: str, position: int) -> ValueLook:
         """Where a value of an edge's stream came from, and what became of it; ValueError, StreamTrimmedError."""
@@ -201,7 +212,8 @@ class RunSubject:
     async def _part(self, part: Part, reader: str = "") -> PartLook:
         edges = [edge for edge in self.graph.edges if edge.stream == part.stream]
         edge = next((edge for edge in edges if edge.target == reader), edges[0] if edges else None)
-        version = version_at(await written_by(self._local, part.stream), part.start)
+        made = await self._made(part.stream) or await written_by(self._local, part.stream)
+        version = version_at(made, part.start)
         name = edge.name if edge is not None else None
         number = version.number if version is not None else None
         return PartLook(part.stream, part.start, part.stop, part.exact, part.values, name, number)

@@ -105,3 +105,27 @@ def test_a_story_is_bounded_and_clean() -> None:
     for text_ in data["came"][0]["values"]:
         assert len(text_) <= MOST_CELL
         assert not {"\x1b", "\u202e"} & set(text_)
+
+
+def test_values_around_a_position_have_their_versions(supervisor: Supervisor, wire: Wire) -> None:
+    """After a swap each value says who wrote it, in the table and in the story of what came of it."""
+
+    @dg.processor(name="text2", outputs=["text"])
+    def again(path: str) -> str:
+        return "another"
+
+    run = dg.Flow(text).start({"path": dg.OPEN})
+    run["path"].send("a")
+    next(iter(run["text"]))
+    run.apply(dg.Swap("text", again))
+    run["path"].send("b")
+    run["path"].complete()
+    run.join(progress=False)
+    browser = wire.browser(run.view())
+    (edge,) = [each.name for each in run.graph.edges if each.stream == "text"]
+    assert browser.ask(kind="lens", edge=edge, at=0)["data"]["versions"] == [1, 2]
+    made = [browser.ask(kind="lens", edge="path->text.path", value=at)["data"]["became"][0]["made"][0] for at in (0, 1)]
+    assert [(one["start"], one["version"], one["values"]) for one in made] == [
+        (0, 1, ["the text of a"]),
+        (1, 2, ["another"]),
+    ]
