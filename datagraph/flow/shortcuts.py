@@ -47,7 +47,7 @@ def recover(
 
     Args:
         name: the run's id or name.
-        flow: the same processors; their functions may have been mended. Of a run that was changed since it began, all
+        flow: the same processors; functions may have been mended, as later versions. Of a run that was changed, all
             that may be in it, as a flow or a list: its wiring is what the store has, each node takes the processor of
             the code that it had, else of its name, and the rest is left aside.
         inputs: those inputs again that were not finished; what is stored of them is skipped.
