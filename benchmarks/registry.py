@@ -89,7 +89,14 @@ CASES = (
         ">= 0.98",
     ),
     Case(
-        "looks", "ten looks a second at a quiet flow", "view", "looks", 1, ("datagraph",), goal="CPU <= 2 %", rounds=1
+        "looks",
+        "looking at a flow in which nothing moves",
+        "view",
+        "looks",
+        1,
+        ("datagraph",),
+        goal="CPU <= 2 %",
+        rounds=1,
     ),
     Case(
         "frames",

@@ -25,6 +25,8 @@ Message = dict[str, Any]
 
 QUIET_HZ = 2.0
 MOST_HZ = 10.0
+STILL_HZ = 5.0
+"""At most so often a run is looked at in which nothing has moved for a second."""
 STALE_SECONDS = 1.5
 _FIRST_SECONDS = 0.05
 """A run that is over sooner than this is looked at once, at its end."""
@@ -163,7 +165,7 @@ class Subscription:
 class Watcher:
     """Polls one run and keeps its journal: twice a second while it runs, up to ten times while somebody looks.
 
-    Where the loop that it shares with the run has no time to spare, as often as keeps looking below two hundredths of
+    Half as often where nothing has moved for a second. Where the loop that it shares with the run has no time to spare, as often as keeps looking below two hundredths of
     that loop's time; see `cost.py`. A look that is not answered yet is never asked again, and what was missed is not
     made up for: the run goes first. A store that is away is told as stale, and asked again until it is back. `serve`
     is its task; `subscribe` and `look` are called in the same loop, what they return from anywhere.
@@ -195,7 +197,8 @@ class Watcher:
         self._looking = anyio.Lock()
         self._cost = Cost()
         self._scope = anyio.CancelScope()
-        self._seen = time.monotonic()
+        self._seen = self._moved = time.monotonic()
+        self._counts: object = None
         self._reason = ""
         self.polls = 0
 
@@ -292,7 +295,8 @@ class Watcher:
                 self._cost.woke(time.monotonic() - due)
 
     def _period(self) -> float:
-        return 1.0 / max([QUIET_HZ, *(subscriber.hz for subscriber in self._subscribers)])
+        hz = max([QUIET_HZ, *(subscriber.hz for subscriber in self._subscribers)])
+        return 1.0 / (hz if self._seen - self._moved < 1.0 else min(hz, STILL_HZ))
 
     async def _until_over(self, over: bool) -> None:
         """Wait until the run has ended; or, not `over`, until it goes on again."""
@@ -317,6 +321,9 @@ class Watcher:
         async with self._looking:
             snapshot = self.snapshot = await self._see()
             now = self._seen = time.monotonic()
+            counts = [(edge.written, edge.read) for edge in snapshot.edges.values()]
+            if counts != self._counts:
+                self._counts, self._moved = counts, now
             self._reason = ""
             self.polls += 1
             told = {"kind": "tick", "tick": self.journal.record(snapshot).decode()}

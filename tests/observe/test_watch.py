@@ -15,7 +15,7 @@ from datagraph import Supervisor
 from datagraph.events.journal import Journal
 from datagraph.events.snapshot import Snapshot
 from datagraph.graph.model import Graph
-from datagraph.observe.watch import Message, Subscription, Watcher
+from datagraph.observe.watch import STILL_HZ, Message, Subscription, Watcher
 from datagraph.streams.server import Server
 from tests.flow.processes import script
 from tests.observe.hearing import PATIENCE, Hearing
@@ -101,6 +101,19 @@ def test_many_who_look_share_one_poller(going: dg.Run) -> None:
     assert polls <= 3 + 10 * (time.monotonic() - began)
     seen = [{tick["at"] for tick in hearing.ticks()} for hearing in hearings]
     assert len(set.intersection(*seen)) >= 6
+
+
+def test_a_run_in_which_nothing_moves_is_looked_at_half_as_often(going: dg.Run) -> None:
+    """After a second without a value; one that comes is seen all the same."""
+    hearing, watcher = Hearing(), going.subject.watcher
+    subscribe(going, hearing)
+    hearing.wait_for("tick", 16)
+    before, began = watcher.polls, time.monotonic()
+    hearing.wait_for("tick", 26)
+    assert watcher.polls - before <= 2 + STILL_HZ * (time.monotonic() - began)
+    going["n"].send(4)
+    while hearing.ticks()[-1]["e"][0][0] == 0:
+        hearing.wait_for("tick", len(hearing.of("tick")) + 1)
 
 
 def test_a_slow_looker_is_told_less_often(going: dg.Run) -> None:
