@@ -100,7 +100,7 @@ def watched(count: int) -> Measured:
 
 
 def looks(_: int) -> Measured:
-    """The processor time that ten looks a second take of this process, where nothing else goes on; a tick's size."""
+    """The processor time that looking takes of this process, where nothing else goes on; a tick's size."""
     measured: Measured = {}
     with attached_server():
         for edges in (EDGES, MANY):
