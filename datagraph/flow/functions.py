@@ -57,8 +57,8 @@ class Functions:
 
 def like(node: Node, processors: Sequence[Processor], *, by_name: bool) -> Processor | None:
     """The last of those processors that fit a node and have its code, best also its name, or `by_name` only that."""
-    ports = {port.name for port in node.inputs}
-    fitting = [p for p in processors if p.bound and {*p.inputs} == ports and len(p.outputs) == len(node.outputs)]
+    ports, outputs = {port.name for port in node.inputs}, {port.name for port in node.outputs}
+    fitting = [p for p in processors if p.bound and {*p.inputs} == ports and {*p.outputs} == outputs]
     same_code = [p for p in fitting if p.code_version == node.attrs.get("code_version")]
     same_name = [p for p in fitting if p.name == node.name]
     both = [p for p in same_code if p in same_name]

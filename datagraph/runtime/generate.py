@@ -30,10 +30,6 @@ from .values import IOVal, Many
 
 _NAMED = {IOVal, Many}
 Pressed = Callable[[Outlet], Coroutine[Any, Any, bool]]
-_PACE, _PACE_IN_THREAD = 0.05, 0.01
-"""Seconds that a chunk should take: so often a function comes by, and its progress is seen. What a thread has been
-given cannot be recalled.
-"""
 
 
 async def pump(items: Any, only: Outlet | None, find: Callable[[Any], Outlet], pressed: Pressed) -> None:
@@ -145,7 +141,8 @@ class StreamNode(Node):
         if reader not in self._readers:
             self._readers.append(reader)
             self.arbitrary = self._automatic and (self.arbitrary or not reader.repeatable)
-        self._learn_pace()
+        if self.threaded:
+            self._learn_pace()
         self._asking += 1
         try:
             if self._asking > 1:
@@ -192,7 +189,7 @@ class StreamNode(Node):
         if self.arbitrary:
             by_bytes = [int(FRAME_BYTES / outlet.average) for outlet in self.outlets if outlet.average]
             return max(1, min([16, *by_bytes, *(o.capacity // 4 for o in self.outlets if o.capacity)]))
-        return self._chunk
+        return self._chunk if self.threaded else GATHER
 
     async def looked(self, port: Port, value: Any) -> None:
         self._seen[port.name] = value
@@ -215,11 +212,11 @@ class StreamNode(Node):
         return self._seen.get(port, not_seen())
 
     def _learn_pace(self) -> None:
-        """The next chunk should take as long as one should, as far as the last one tells."""
+        """In a thread nothing can be recalled, so a chunk should take about 10 ms."""
         if self._given and self._given_at:
-            per_value = (monotonic() - self._given_at) / self._given
-            pace = _PACE_IN_THREAD if self.threaded else _PACE
-            self._chunk = max(1, min(GATHER, int(pace / per_value) if per_value > 0 else GATHER, 4 * self._chunk))
+            spent = monotonic() - self._given_at
+            per_value = spent / self._given
+            self._chunk = max(1, min(GATHER, int(0.01 / per_value) if per_value > 0 else GATHER, 4 * self._chunk))
 
     # -- asked by the writer --------------------------------------------------------------------------------------
 

@@ -158,6 +158,7 @@ class Outlet:
     def see(self, room: Room) -> None:
         """The store said how much room there is."""
         self.room, self.room_size = room.values, room.size
+        self.bound(room.values)
 
 
 @dataclass(slots=True)

@@ -311,7 +311,7 @@ class StreamEngine(Gates, LocalHub):
         self.stopping = record.stopping
         self.stir()
         for node in self.nodes:
-            node.recall()  # what has become slow all at once shows how far it is
+            node.recall()  # who is slow shows how far it is
             if self.is_paused(node.name):
                 node.press()
             if self.stopping:

@@ -158,7 +158,7 @@ def test_nothing_is_sent_to_a_browser_that_is_gone(memory: Supervisor, wire: Wir
     assert len(browser.messages) == heard
     browser.say(kind="alive")
     browser.wait_for("tick", len(browser.of("tick")) + 3)
-    assert watcher._period() == 0.1
+    assert watcher._period() < 0.5
     run.cancel()
 
 
