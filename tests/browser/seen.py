@@ -71,7 +71,7 @@ STILL = """async (part) => {
   }
   return [x, y];
 }"""
-"""Where the middle of a part is when the page around it is no longer being laid out."""
+"""Where the middle of a part is when it has not moved for some frames."""
 
 
 class View:
@@ -170,7 +170,13 @@ class View:
             self.tab.go(self.tab.page.keyboard.press(key))
 
     def middle(self, locator: Locator) -> tuple[float, float]:
-        """The middle of something, in the window, once it stands still there."""
+        """The middle of something, in the window."""
+        box = self.tab.go(locator.first.bounding_box())
+        assert box is not None
+        return box["x"] + box["width"] / 2, box["y"] + box["height"] / 2
+
+    def still(self, locator: Locator) -> tuple[float, float]:
+        """The same, once the page around it is laid out."""
         x, y = self.tab.go(locator.first.evaluate(STILL))
         return x, y
 

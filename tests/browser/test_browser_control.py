@@ -52,7 +52,7 @@ def test_a_processor_is_dragged_into_an_edge_and_taken_out_by_one_click(opened: 
     view.press("Add …")
     chip = tab.see(view.box.locator(".dgv-chip:visible").filter(has_text="plus"))
     tab.go(chip.scroll_into_view_if_needed())
-    view.drag(view.middle(chip), view.middle(view.part("double, from")))
+    view.drag(view.still(chip), view.middle(view.part("double, from")))
     view.says("This would change")
     view.says("new: plus")
     assert notebook.ask("len(run.graph.processors())") == "2", "it was changed before it was applied"
