@@ -39,10 +39,10 @@ def test_a_slow_sink_is_seen_to_move() -> None:
             await anyio.sleep(0.002)
 
     run = dg.Flow(sink).start({"n": range(4000)})
-    found = seen(run, 8)
+    found = seen(run, 4)
     run.cancel()
     assert found == sorted(found)
-    assert found[-1] < 2000
+    assert found[-1] < 3000
 
 
 def test_a_sink_that_becomes_slow_is_seen_to_move() -> None:
