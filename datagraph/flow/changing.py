@@ -22,7 +22,7 @@ from ..graph.wiring import CAPACITY
 from ..runtime.orders import Carried, Moved, Orders, Place
 from ..runtime.types import compatible, type_text
 from ..runtime.work import Work
-from .compile import KEEP, KEEP_RESULTS, room_of, specify, works
+from .compile import respecify, room_of, works
 from .functions import Functions, as_found
 from .known import known
 from .past import KEPT, as_mended, graph_of, not_taken_back, note_of, noted
@@ -325,18 +325,7 @@ class Changes:
     def _orders(self, change: Change, functions: Mapping[str, Processor], *, undoable: int, undoes: int = 0) -> Orders:
         local, after = self._local, change.after
         record, make = local.record, local.make
-        meta: dict[str, Any] = {**record.meta, "undoable": undoable}
-        meta["sources"] = {name: p.source[:20_000] for name, p in functions.items() if p.source}
-        spec = specify(
-            record.id,
-            record.name,
-            after,
-            functions,
-            keep=meta.get("keep", KEEP),
-            keep_results=meta.get("keep_results", KEEP_RESULTS),
-            paused=record.paused,
-            meta=meta,
-        )
+        spec = respecify(record, after, functions, undoable=undoable)
 
         def works(names: Sequence[str]) -> dict[str, Work]:
             return {name: make(after.node(name), functions[name]) for name in names}

@@ -15,13 +15,15 @@ from ..graph.wiring import CAPACITY_BYTES
 from ..runtime.context import Context
 from ..runtime.inject import Binding, Overrides, prepare
 from ..runtime.work import Work
-from ..streams.records import NodeSpec, ReaderSpec, RunSpec, StreamSpec
+from ..streams.records import NodeSpec, ReaderSpec, RunRecord, RunSpec, StreamSpec
 
 if TYPE_CHECKING:
     from .processor import Processor
 
 KEEP = 10_000
 KEEP_RESULTS = 1_000_000
+LONGEST_SOURCE = 20_000
+"""Characters of a processor's source that a run keeps, so that other processes can show it."""
 _PRIVATE = "~"
 
 
@@ -111,6 +113,26 @@ def work(
         private=private_stream(node, processor),
         settings={**settings, **own},
         version=f"{attrs['version']}:{processor.code_version}",
+    )
+
+
+def sources_of(processors: Mapping[str, Processor]) -> dict[str, str]:
+    """The source of each node's function, as far as it is at hand."""
+    return {name: p.source[:LONGEST_SOURCE] for name, p in processors.items() if p.bound and p.source}
+
+
+def respecify(record: RunRecord, graph: Graph, processors: Mapping[str, Processor], **facts: Any) -> RunSpec:
+    """A run after a change: another graph, other functions by node, and these `facts` in its meta."""
+    meta: dict[str, Any] = {**record.meta, "sources": sources_of(processors), **facts}
+    return specify(
+        record.id,
+        record.name,
+        graph,
+        processors,
+        keep=meta.get("keep", KEEP),
+        keep_results=meta.get("keep_results", KEEP_RESULTS),
+        paused=record.paused,
+        meta=meta,
     )
 
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from ..graph.change import Change
 from ..graph.model import Graph
 from ..streams.records import Rewire, RunRecord, RunSpec, StreamSpec
-from .compile import KEEP, KEEP_RESULTS, specify
+from .compile import respecify
 from .past import noted
 from .versions import last_versions, since_of
 
@@ -63,18 +63,7 @@ def _with_their_code(graph: Graph, names: list[str], crew: Mapping[str, Processo
 
 def _spec(record: RunRecord, graph: Graph, crew: Mapping[str, Processor]) -> RunSpec:
     """The run as it is, with another graph."""
-    meta: dict[str, Any] = {**record.meta}
-    meta["sources"] = {name: p.source[:20_000] for name, p in crew.items() if p.source}
-    spec = specify(
-        record.id,
-        record.name,
-        graph,
-        crew,
-        keep=meta.get("keep", KEEP),
-        keep_results=meta.get("keep_results", KEEP_RESULTS),
-        paused=record.paused,
-        meta=meta,
-    )
+    spec = respecify(record, graph, crew)
     streams = [
         stream if stream.private else StreamSpec(stream.name, stream.writer, (), stream.keep) for stream in spec.streams
     ]

@@ -18,7 +18,7 @@ from ..graph.model import Edge, Graph
 from ..graph.wiring import by_port
 from ..runtime.feeder import Inbox
 from ..runtime.values import OPEN
-from .compile import KEEP, KEEP_RESULTS, run_id, specify
+from .compile import KEEP, KEEP_RESULTS, run_id, sources_of, specify
 from .local import LocalRun
 from .reading import between
 
@@ -46,16 +46,15 @@ async def replayed(
     port = node.inputs[0].name
     name = f"{local.record.name[: LONGEST_NAME - 32]} replay"  # room for what makes it an id
     graph = by_port([node], name=name)
-    meta = {"stores": local.store.codec.name, "keep": KEEP, "keep_results": KEEP_RESULTS}
-    meta["sources"] = {processor.name: processor.source} if processor.source else {}
-    run = run_id(name)
+    meta: dict[str, Any] = {"stores": local.store.codec.name, "keep": KEEP, "keep_results": KEEP_RESULTS}
+    crew, run = {processor.name: processor}, run_id(name)
     await local.store.create(
         specify(
-            *(run, name, graph, {processor.name: processor}),
+            *(run, name, graph, crew),
             keep=KEEP,
             keep_results=KEEP_RESULTS,
             paused=False,
-            meta=meta,
+            meta={**meta, "sources": sources_of(crew)},
         )
     )
     sandbox = LocalRun(local.thread, local.store, await local.store.find(run), lease=local.lease)

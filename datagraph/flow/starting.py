@@ -10,13 +10,13 @@ from ..runtime.cell import teller
 from ..runtime.inject import Overrides
 from ..runtime.values import OPEN
 from ..streams.records import RunRecord
-from .compile import run_id, specify
+from .compile import run_id, sources_of, specify
 from .inputs import Inputs
 from .local import LocalRun
 from .options import IfRunning
 from .pumps import Pump
 from .run import Run
-from .subject import LONGEST_SOURCE, RunSubject
+from .subject import RunSubject
 
 if TYPE_CHECKING:
     from .flow import Flow
@@ -64,19 +64,19 @@ class Plan:
                 old = await supervisor._look_at(going.id)
                 await old.control("cancel")
         run = run_id(name)
-        graph = self.flow.graph
+        graph, crew = self.flow.graph, {processor.name: processor for processor in self.flow.processors}
         await store.create(
             specify(
                 run,
                 name,
                 graph,
-                {processor.name: processor for processor in self.flow.processors},
+                crew,
                 keep=self.flow.keep,
                 keep_results=self.flow.keep_results,
                 paused=self.paused,
                 meta={
                     "stores": store.codec.name,
-                    "sources": sources(self.flow),
+                    "sources": sources_of(crew),
                     "capacity": self.flow.capacity,
                     "keep": self.flow.keep,
                     "keep_results": self.flow.keep_results,
@@ -112,11 +112,6 @@ class Plan:
         local.subject = RunSubject(local)  # followers hold it weakly
         self.flow._following.began(local.subject)
         return run
-
-
-def sources(flow: Flow) -> dict[str, str]:
-    """The source of each processor, as far as it is at hand: kept with the run, so that any process can show it."""
-    return {p.name: p.source[:LONGEST_SOURCE] for p in flow.processors if p.bound and p.source}
 
 
 def check_settings(

@@ -23,8 +23,6 @@ from .versions import Version, version_at, written_by
 
 R = TypeVar("R")
 _ACTIONS = ("pause", "resume", "stop", "cancel")
-LONGEST_SOURCE = 20_000
-"""Characters of a processor's source that a run keeps, so that other processes can show it."""
 LONGEST_HELD = 4_000
 """Characters that a view is shown of a value that is held."""
 

@@ -69,5 +69,5 @@ def _copied(meta: dict[str, Any]) -> dict[str, Any]:
 def _copied_value(value: Any) -> Any:
     try:
         return copy.deepcopy(value)
-    except Exception:
+    except Exception:  # see above
         return value

@@ -8,7 +8,7 @@ from typing import Any
 
 from ..exceptions import CodecError
 from ..streams.codec import Codec
-from ..streams.records import Advance, NodeRecord, Room
+from ..streams.records import Advance, NodeRecord, Room, Write
 
 GATHER = 4000
 """The most values of a frame, and of a chunk that a reader is given."""
@@ -130,6 +130,12 @@ class Outlet:
             size = self.codec.size(payload)
         self.weigh(size / count)
         return count, payload, size, self.codec.checksum(payload, self.checksum)
+
+    def write(self, sheaf: Sheaf, origin: bytes, *, end: bool) -> Write:
+        """What a commit says of that sheaf, which may be empty at the `end` of the stream."""
+        count, payload, size, checksum = sheaf
+        frames = ((count, payload, size),) if count else ()
+        return Write(self.stream, self.base, frames, (self.count + count, checksum), end, origin)
 
     def bound(self, capacity: int) -> None:
         """The stream takes so many values at a time: the buffer holds twice that."""

@@ -304,14 +304,11 @@ class Writer:
         self, sizes: Sequence[int], mark: Mark | None, *, last: bool, whole: bool
     ) -> tuple[list[Write], list[Sheaf]]:
         """The writes of one commit, which is or is a part of what `mark` finished, and what each is made of."""
-        writes = []
         wanted = zip(self.outlets, sizes, strict=True)
         frames = [o.sheaf(want, whole=whole, shared=self._shared, node=self.node) for o, want in wanted]
         origins = self._trail.origins(mark, self.source, [frame[0] for frame in frames])
-        for outlet, (count, payload, size, checksum), origin in zip(self.outlets, frames, origins, strict=True):
-            if count or last:
-                stored = ((count, payload, size),) if count else ()
-                writes.append(Write(outlet.stream, outlet.base, stored, (outlet.count + count, checksum), last, origin))
+        parts = zip(self.outlets, frames, origins, strict=True)
+        writes = [outlet.write(frame, origin, end=last) for outlet, frame, origin in parts if frame[0] or last]
         return writes, frames
 
     async def _commit(
@@ -329,7 +326,8 @@ class Writer:
             commit.claim = self._mark.claim
             commit.upto = self._upto[1] if self._upto[0] == commit.claim else self._mark.since
         counters, self.counters = self.counters, {}
-        commit.counters = added(commit.counters, counters)
+        if counters:
+            commit.counters = added(commit.counters, counters)
         commit.looked, self.looked = self.looked, {}
         commit.status = "done" if last and self._closes else None
         turn = self.session.signals.event(f"turn:{self.node}")

@@ -11,8 +11,17 @@ import pytest
 from comm.base_comm import BaseComm
 from ipywidgets import Widget
 
+from datagraph import Supervisor
 from datagraph.notebook.live import LiveView
 from tests.observe.hearing import Hearing
+
+
+@pytest.fixture(params=["memory", "valkey"])
+def supervisor(request: pytest.FixtureRequest) -> Iterator[Supervisor]:
+    """A supervisor on each kind of store."""
+    url = "memory://" if request.param == "memory" else request.getfixturevalue("valkey_url")
+    yield Supervisor.attach(url)
+    Supervisor.detach()
 
 
 class Browser(Hearing):

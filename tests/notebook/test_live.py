@@ -31,14 +31,6 @@ def after(double: int) -> int:
     return double + 1
 
 
-@pytest.fixture(params=["memory", "valkey"])
-def supervisor(request: pytest.FixtureRequest) -> Iterator[Supervisor]:
-    """A supervisor on each kind of store."""
-    url = "memory://" if request.param == "memory" else request.getfixturevalue("valkey_url")
-    yield Supervisor.attach(url)
-    Supervisor.detach()
-
-
 @pytest.fixture
 def memory() -> Iterator[Supervisor]:
     """A supervisor on the memory store."""

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -15,14 +14,6 @@ from datagraph.observe.watch import PartLook, ValueLook
 from tests.notebook.conftest import Wire
 
 EVIL = "</script>\x1b[31m\u202e" + "x" * 10_000
-
-
-@pytest.fixture(params=["memory", "valkey"])
-def supervisor(request: pytest.FixtureRequest) -> Iterator[Supervisor]:
-    """A supervisor on each kind of store."""
-    url = "memory://" if request.param == "memory" else request.getfixturevalue("valkey_url")
-    yield Supervisor.attach(url)
-    Supervisor.detach()
 
 
 @dg.processor
