@@ -7,7 +7,6 @@ from collections.abc import Hashable, Iterable, Mapping
 from typing import TypeVar
 
 from ..exceptions import GraphError
-from ..graph.check import suggest
 
 W = TypeVar("W", bound=Hashable)
 Demand = Mapping[str, float]
@@ -48,11 +47,6 @@ class Resources:
                     f"{who} needs {amount:g} of {name!r}, and there is {limit:g}: it could never begin; "
                     f"raise resources={{{name!r}: ...}} or lower what it needs"
                 )
-
-    def unlimited(self, names: Iterable[str]) -> list[str]:
-        """A hint for each of these names that has no limit but looks like one that has."""
-        found = ((name, suggest(name, self.limits)) for name in names if name not in self.limits)
-        return [f"nothing limits {name!r}{close}" for name, close in found if close]
 
     def choose(self, waiting: Iterable[tuple[W, Demand]]) -> list[W]:
         """Which of these begin now, first come first served, and whoever fits may pass who does not.

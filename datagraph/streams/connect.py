@@ -7,8 +7,6 @@ from .address import Address
 from .codec import Codec, MsgpackCodec
 from .store import Store
 
-MEMORY = "memory://"
-
 
 async def store_at(address: Address | str | None, codec: Codec | None = None, *, give_up: float = 60.0) -> Store:
     """The store at that address: ``memory://``, a Valkey or Redis URL, or None for the user's own embedded Valkey.
