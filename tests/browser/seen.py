@@ -183,7 +183,7 @@ class View:
     def end(self, words: str, which: str) -> tuple[float, float]:
         """Where the handle at an end of an edge is, which comes when the pointer does."""
         self.tab.go(self.part(words).first.hover())
-        return self.middle(self.tab.see(self.box.locator(f".dgv-end-{which}")))
+        return self.still(self.tab.see(self.box.locator(f".dgv-end-{which}")))
 
     def drag(self, start: tuple[float, float], end: tuple[float, float], *, let_go: bool = True) -> None:
         """Take something with the mouse, and drop it somewhere else."""

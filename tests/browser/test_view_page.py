@@ -148,8 +148,10 @@ def test_nothing_is_made_or_moved_when_numbers_change(shows: Shows) -> None:
             [...one.addedNodes, ...one.removedNodes].filter((node) => node.nodeType === 1).map((node) => node.nodeName))));
         observer.observe(document.querySelector(".dgv-svg"), { childList: true, subtree: true });
     }""")
-    for elapsed in (3.0, 400.0, 90_000.0):
-        view.tick(tick(BRANCHED, elapsed))
+    short, long = "`path` is the bottleneck: 97 % busy", "`path` waits for `paths`, which holds 50 of 50; " * 4
+    for elapsed, said in ((3.0, short), (400.0, long), (90_000.0, short)):
+        view.tick(tick(BRANCHED, elapsed, sentence=said))
+        view.until_says(".dgv-sentence", said.strip().replace("`", ""))
         assert view.written("path") == 100 * elapsed
         assert view.tab.js(PLACES) == places
     assert view.tab.js("() => window.changes") == []

@@ -113,6 +113,7 @@ function watchSize(view) {
     if (!now || (now === width && view.camera.own)) return;
     width = now;
     if (!view.camera.own) fitCamera(view);
+    fitSentence(view);
     fitTime(view);
   });
   observer.observe(view.dom.stage);

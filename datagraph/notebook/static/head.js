@@ -54,7 +54,17 @@ function drawHead(view, tick) {
   put(dom.stop, "disabled", Boolean(view.live?.stopping));
 }
 
-// The sentence keeps the room it once needed, so that the picture beneath stays where it is.
+const SENTENCE = { letters: 190, wide: 0.5, line: 1.45, most: 4 };
+
+// The sentence has the room of a long one from the first, and keeps what it once needed: the picture beneath stays where it is.
+function fitSentence(view) {
+  const { sentence } = view.dom;
+  const letter = SENTENCE.wide * parseFloat(getComputedStyle(sentence).fontSize);
+  const lines = Math.ceil((SENTENCE.letters * letter) / Math.max(sentence.clientWidth, 1));
+  sentence.style.minHeight = `${Math.min(lines, SENTENCE.most) * SENTENCE.line}em`;
+  sentence.style.minHeight = `${(view.sentenceHigh = sentence.scrollHeight)}px`;
+}
+
 function drawSentence(view, tick) {
   const { dom } = view;
   const said = tick ? clean(tick.sentence, 1000) : planOf(view);
