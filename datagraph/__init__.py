@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
 from .exceptions import (
     CodecError,
     CodecRefusedError,
@@ -51,9 +54,6 @@ from .exceptions import (
 from .executors.local import LocalExecutor
 from .flow.flow import Flow
 from .flow.processor import Processor, processor
-from .flow.run import Run
-from .flow.shortcuts import attach_run, forget, load, recover, run, runs
-from .flow.supervisor import Supervisor
 from .graph.edit import Connect, Disconnect, Drop, Insert, Move, Swap, Tune
 from .runtime.context import Context
 from .runtime.inject import Depends
@@ -62,6 +62,11 @@ from .runtime.retry import Retry
 from .runtime.values import OPEN, Batch, IOVal, Many
 from .streams.codec import MsgpackCodec
 from .streams.signed import SignedPickle
+
+if TYPE_CHECKING:
+    from .flow.run import Run
+    from .flow.shortcuts import attach_run, forget, load, recover, run, runs
+    from .flow.supervisor import Supervisor
 
 __version__ = "0.1.0"
 
@@ -141,3 +146,21 @@ __all__ = [
     "run",
     "runs",
 ]
+
+# What is there for runs is half of the package, and is loaded by whoever first asks for it (PEP 562).
+_LATER = {
+    "Run": "flow.run",
+    "Supervisor": "flow.supervisor",
+    **dict.fromkeys(("attach_run", "forget", "load", "recover", "run", "runs"), "flow.shortcuts"),
+}
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _LATER:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    found = globals()[name] = getattr(import_module(f".{_LATER[name]}", __name__), name)
+    return found
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

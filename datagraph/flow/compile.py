@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from ..graph.check import check_name
 from ..graph.model import Edge, Graph, Node
 from ..graph.tuning import TUNED
-from ..graph.wiring import CAPACITY_BYTES
+from ..graph.wiring import CAPACITY_BYTES, KEEP, KEEP_RESULTS
 from ..runtime.context import Context
 from ..runtime.inject import Binding, Overrides, prepare
 from ..runtime.work import Work
@@ -20,8 +20,6 @@ from ..streams.records import NodeSpec, ReaderSpec, RunRecord, RunSpec, StreamSp
 if TYPE_CHECKING:
     from .processor import Processor
 
-KEEP = 10_000
-KEEP_RESULTS = 1_000_000
 LONGEST_SOURCE = 20_000
 """Characters of a processor's source that a run keeps, so that other processes can show it."""
 _PRIVATE = "~"

@@ -15,15 +15,13 @@ from ..exceptions import (
 from ..graph.check import check_name, problems, raise_all, suggest
 from ..graph.model import INPUT_PREFIX, Graph
 from ..graph.text import to_text
-from ..graph.wiring import CAPACITY, by_port, hints
+from ..graph.wiring import CAPACITY, KEEP, KEEP_RESULTS, by_port, hints
 from ..observe.following import Runnable
 from ..runtime.inject import Overrides
 from ..runtime.types import compatible, type_text
-from .compile import KEEP, KEEP_RESULTS
 from .inputs import Inputs, normalise
 from .options import IfRunning
 from .processor import Processor
-from .supervisor import Supervisor
 
 if TYPE_CHECKING:
     from .run import Run
@@ -188,6 +186,8 @@ class Flow(Runnable):
 
         Raises GraphError for a flow that cannot run, FloatingIOError for inputs that nobody gave, StoreError.
         """
+        from .supervisor import Supervisor  # what runs a flow is loaded when one is run
+
         return Supervisor.instance.start(
             self,
             inputs,

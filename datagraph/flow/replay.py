@@ -15,10 +15,10 @@ from ..executors.local import LocalExecutor
 from ..graph.check import LONGEST_NAME, suggest
 from ..graph.edit import node_of
 from ..graph.model import Edge, Graph
-from ..graph.wiring import by_port
+from ..graph.wiring import KEEP, KEEP_RESULTS, by_port
 from ..runtime.feeder import Inbox
 from ..runtime.values import OPEN
-from .compile import KEEP, KEEP_RESULTS, run_id, sources_of, specify
+from .compile import run_id, sources_of, specify
 from .local import LocalRun
 from .reading import between
 

@@ -9,6 +9,8 @@ from .model import INPUT_PREFIX, OUTPUT_PREFIX, Edge, Graph, Node, Port
 
 CAPACITY = 4_000
 CAPACITY_BYTES = 64 * 1024 * 1024
+KEEP = 10_000
+KEEP_RESULTS = 1_000_000
 
 
 def by_port(

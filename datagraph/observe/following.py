@@ -4,16 +4,17 @@ from __future__ import annotations
 
 import weakref
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 from ..graph.model import Graph
 from . import upstairs
-from .watch import Subject
 
 if TYPE_CHECKING:
     import graphviz
 
-Follower = Callable[[Subject], None]
+    from .watch import Subject
+
+Follower: TypeAlias = "Callable[[Subject], None]"
 
 
 class Following:
