@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from importlib import import_module
-from typing import TYPE_CHECKING, Any
+import importlib as _importlib
+import typing as _typing
 
 from .exceptions import (
     CodecError,
@@ -63,7 +63,7 @@ from .runtime.values import OPEN, Batch, IOVal, Many
 from .streams.codec import MsgpackCodec
 from .streams.signed import SignedPickle
 
-if TYPE_CHECKING:
+if _typing.TYPE_CHECKING:
     from .flow.run import Run
     from .flow.shortcuts import attach_run, forget, load, recover, run, runs
     from .flow.supervisor import Supervisor
@@ -155,10 +155,10 @@ _LATER = {
 }
 
 
-def __getattr__(name: str) -> Any:
+def __getattr__(name: str) -> _typing.Any:
     if name not in _LATER:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    found = globals()[name] = getattr(import_module(f".{_LATER[name]}", __name__), name)
+    found = globals()[name] = getattr(_importlib.import_module(f".{_LATER[name]}", __name__), name)
     return found
 
 

@@ -232,19 +232,21 @@ class Line:
 
     async def _receive(self, link: Link) -> None:
         gets, sent = link.gets, self._sent
+
+        def heard() -> None:
+            self._heard_at = time.monotonic()
+            while (reply := gets()) is not NOTHING:
+                if not sent:
+                    raise CutError("an answer that nobody asked for")
+                request = sent[0]
+                request.replies.append(reply)
+                if len(request.replies) == request.count:
+                    sent.popleft()
+                    request.event.set()
+                    self._failures = 0
+
         try:
-            while True:
-                await link.receive()
-                self._heard_at = time.monotonic()
-                while (reply := gets()) is not NOTHING:
-                    if not sent:
-                        raise CutError("an answer that nobody asked for")
-                    request = sent[0]
-                    request.replies.append(reply)
-                    if len(request.replies) == request.count:
-                        sent.popleft()
-                        request.event.set()
-                        self._failures = 0
+            await link.listen(heard)
         except CutError:
             self.cut()
 

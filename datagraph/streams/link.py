@@ -6,11 +6,12 @@ import errno
 import os
 import socket
 import ssl
-from collections.abc import Sequence
-from typing import Any, Final
+from collections.abc import Callable, Sequence
+from typing import Any, Final, NoReturn
 
 import anyio
 import hiredis
+import sniffio
 from redis.exceptions import ResponseError
 
 from ..exceptions import StoreConfigError
@@ -107,18 +108,58 @@ class Link:
 
     async def receive(self) -> None:
         """Wait for bytes and give them to the parser, whose `gets` then returns replies, or NOTHING; CutError."""
-        while True:
+        await anyio.wait_readable(self._sock)
+        while not self._take():
             await anyio.wait_readable(self._sock)
+
+    async def listen(self, heard: Callable[[], None]) -> NoReturn:
+        """Give the parser what comes and call `heard`, again and again, until cancelled; CutError, or what it raises.
+
+        `heard` neither waits nor takes long: on asyncio the loop calls it by itself, so that an answer takes one turn
+        of the loop less, and no turn to be waited for.
+        """
+        if sniffio.current_async_library() == "asyncio":
+            await self._listen_on_asyncio(heard)
+        while True:
+            await self.receive()
+            heard()
+
+    async def _listen_on_asyncio(self, heard: Callable[[], None]) -> None:
+        import asyncio
+
+        loop = asyncio.get_running_loop()
+        over: asyncio.Future[None] = loop.create_future()
+
+        def ready() -> None:
+            if over.done():
+                return
             try:
-                size = self._sock.recv_into(self._view)
-            except _WAIT:
-                continue
-            except OSError as error:
-                raise CutError(f"{self._label}: {error.strerror or error}") from None
-            if not size:
-                raise CutError(f"{self._label} closed the connection")
-            self._reader.feed(self._view[:size])  # type: ignore[arg-type]  # any buffer will do
+                if self._take():
+                    heard()
+            except Exception as error:  # raised where it is awaited, below
+                over.set_exception(error)
+
+        try:
+            loop.add_reader(self._sock, ready)
+        except NotImplementedError:  # a loop that cannot watch sockets
             return
+        try:
+            await over
+        finally:
+            loop.remove_reader(self._sock)
+
+    def _take(self) -> bool:
+        """Give the parser what is there; whether there was something; CutError."""
+        try:
+            size = self._sock.recv_into(self._view)
+        except _WAIT:
+            return False
+        except OSError as error:
+            raise CutError(f"{self._label}: {error.strerror or error}") from None
+        if not size:
+            raise CutError(f"{self._label} closed the connection")
+        self._reader.feed(self._view[:size])  # type: ignore[arg-type]  # any buffer will do
+        return True
 
     async def _enter(self, address: Address) -> None:
         commands: list[tuple[Argument, ...]] = []
