@@ -7,6 +7,7 @@ import json
 import os
 import platform
 import re
+import statistics
 import subprocess
 from collections.abc import Sequence
 from pathlib import Path
@@ -68,10 +69,14 @@ def _version(package: str) -> str:
 
 
 def ratio(outcome: Outcome, outcomes: Sequence[Outcome]) -> float | None:
-    """How many times the throughput of the case it is compared with."""
+    """How many times the throughput of the case it is compared with: the median over the rounds of both.
+
+    A round's two cases run soon after each other, so that a host that changes its speed now and then counts for both.
+    """
     other = next((o for o in outcomes if o.case.name == outcome.case.against), None)
-    mine, theirs = outcome.median("values_per_second"), other.median("values_per_second") if other else None
-    return mine / theirs if mine and theirs else None
+    theirs = other.numbers("values_per_second") if other else []
+    times = [mine / their for mine, their in zip(outcome.numbers("values_per_second"), theirs, strict=False)]
+    return statistics.median(times) if times else None
 
 
 def throughput_rows(outcomes: Sequence[Outcome]) -> list[list[str]]:

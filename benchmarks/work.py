@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterator
 from typing import Any
 
@@ -30,6 +31,15 @@ def ints(count: int) -> Iterator[int]:
 
 def records(count: int) -> Iterator[Record]:
     return map(record, range(count))
+
+
+class Numbers:
+    """Whole numbers until it is told to stop."""
+
+    stopped = False
+
+    def values(self) -> Iterator[int]:
+        return itertools.takewhile(lambda _: not self.stopped, itertools.count())
 
 
 def double(value: int) -> int:

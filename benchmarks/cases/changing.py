@@ -4,22 +4,22 @@ from __future__ import annotations
 
 import itertools
 import statistics
-import threading
 import time
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 
 import datagraph as dg
-from benchmarks import work
 from benchmarks.attached import attached_server
 from benchmarks.cases.ours_memory import Sampler, growth_of
-from benchmarks.measure import Measured, Stopwatch, quantile
+from benchmarks.measure import Measured, quantile, side_by_side
+from benchmarks.work import Numbers
 from datagraph import IO
 
 PAUSE = 0.05
 """Seconds between two changes."""
-EVERY = 1.0
-"""Seconds between two changes of the flow whose throughput is measured."""
+SLICE = 1.0
+"""Seconds in which a flow is changed twice, or not at all, while its throughput is measured."""
 _met: list[float] = []
+_done = [0]
 
 
 @dg.processor(inputs=["raw"], outputs=["doubled"], state="none")
@@ -35,6 +35,20 @@ async def twice(raw: IO[int]) -> AsyncIterator[int]:
         if first:
             _met.append(time.perf_counter())
             first = False
+        yield value + value
+
+
+@dg.processor(name="double", inputs=["raw"], outputs=["doubled"], state="none")
+async def counted(raw: IO[int]) -> AsyncIterator[int]:
+    async for value in raw:
+        _done[0] += 1
+        yield value * 2
+
+
+@dg.processor(name="double", inputs=["raw"], outputs=["doubled"], state="none")
+async def counted_twice(raw: IO[int]) -> AsyncIterator[int]:
+    async for value in raw:
+        _done[0] += 1
         yield value + value
 
 
@@ -54,19 +68,10 @@ async def sink(doubled: IO[int]) -> None:
         pass
 
 
-class _Numbers:
-    """Whole numbers until it is told to stop."""
-
-    stopped = False
-
-    def values(self) -> Iterator[int]:
-        return itertools.takewhile(lambda _: not self.stopped, itertools.count())
-
-
 def effect(count: int) -> Measured:
     """From the call of `apply` until the new function has its first value: inserted, and swapped in."""
     took, applied = [], []
-    numbers = _Numbers()
+    numbers = Numbers()
     with attached_server():
         run = dg.Flow(double, sink).start({"raw": numbers.values()})
         next(iter(run["doubled"]))
@@ -92,40 +97,31 @@ def effect(count: int) -> Measured:
     }
 
 
-def unchanged(count: int) -> Measured:
-    """A flow of two processors that nobody changes."""
-    with attached_server(), Stopwatch() as watch:
-        dg.Flow(double, sink).run({"raw": iter(work.ints(count))})
-    return watch.throughput(count)
+def changed(pairs: int) -> Measured:
+    """With another function in its middle, or its edge wider or narrower, twice a second, beside nothing of it."""
+    swaps = itertools.cycle([dg.Swap("double", counted_twice), dg.Swap("double", counted)])
+    tunes = itertools.cycle([dg.Tune("sink", capacity=4001), dg.Tune("sink", capacity=4000)])
 
+    def burden(seconds: float) -> None:
+        began = time.perf_counter()
+        for number, edits in enumerate((swaps, tunes)):
+            time.sleep(max(0.0, began + seconds * (2 * number + 1) / 4 - time.perf_counter()))
+            run.apply(next(edits))
+        time.sleep(max(0.0, began + seconds - time.perf_counter()))
 
-def changed(count: int) -> Measured:
-    """The same with another function in its middle every second, and its edge wider or narrower."""
-    over = threading.Event()
-
-    def change(run: dg.Run) -> None:
-        for number in itertools.count():
-            if over.wait(EVERY / 2):
-                return
-            try:
-                swap = dg.Swap("double", twice if number % 4 == 0 else double)
-                run.apply(swap if number % 2 == 0 else dg.Tune("sink", capacity=4000 + number))
-            except dg.RunError:
-                return  # it has ended
-
-    with attached_server(), Stopwatch() as watch:
-        run = dg.Flow(double, sink).start({"raw": iter(work.ints(count))})
-        changing = threading.Thread(target=change, args=(run,))
-        changing.start()
-        run.join(progress=False)
-        over.set()
-        changing.join()
-    return watch.throughput(count)
+    numbers = Numbers()
+    with attached_server():
+        run = dg.Flow(counted, sink, name="changed").start({"raw": numbers.values()})
+        next(iter(run["doubled"]))
+        measured = side_by_side(lambda: _done[0], burden, pairs, SLICE)
+        numbers.stopped = True
+        run.cancel()
+    return measured
 
 
 def paused(count: int) -> Measured:
     """The memory of a flow under full load that is paused for so many seconds: process and store."""
-    numbers = _Numbers()
+    numbers = Numbers()
     with attached_server() as server:
         run = dg.Flow(double, sink).start({"raw": numbers.values()})
         next(iter(run["doubled"]))

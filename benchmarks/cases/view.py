@@ -9,40 +9,42 @@ from collections.abc import AsyncIterator
 from typing import Any
 
 import datagraph as dg
-from benchmarks import work
 from benchmarks.attached import attached_server
-from benchmarks.measure import Measured, Stopwatch
-from datagraph.observe.watch import Message, Watcher
+from benchmarks.measure import Measured, Stopwatch, side_by_side
+from benchmarks.work import Numbers
+from datagraph.observe.watch import Message, Subscription, Watcher
 
 EDGES = 50
 MANY = 250
 SECONDS = 4.0
 """For which a paused flow is watched."""
-_totals: list[int] = []
+SLICE = 0.5
+"""Seconds for which it is looked at, or not."""
+_passed = [0] * MANY
+"""Values that each processor of a chain has passed on."""
 
 
 def _chain(edges: int) -> dg.Flow:
-    """Processors in a row: the first doubles what is given, the last adds up what came through."""
+    """Processors in a row, the last of which keeps nothing."""
     last = edges - 1
-    return dg.Flow(*(_pass_on(i, 2 if i == 0 else 1) for i in range(last)), _add_up(last), name=f"chain-{edges}")
+    return dg.Flow(*map(_pass_on, range(last)), _take(last), name=f"chain-{edges}")
 
 
-def _pass_on(i: int, times: int) -> dg.Processor:
+def _pass_on(i: int) -> dg.Processor:
     async def pass_on(**streams: dg.IO[int]) -> AsyncIterator[int]:
         async for value in streams[f"s{i}"]:
-            yield value * times
+            _passed[i] += 1
+            yield value
 
     return _processor(pass_on, i, [f"s{i + 1}"])
 
 
-def _add_up(i: int) -> dg.Processor:
-    async def add_up(**streams: dg.IO[int]) -> None:
-        total = 0
-        async for value in streams[f"s{i}"]:
-            total += value
-        _totals.append(total)
+def _take(i: int) -> dg.Processor:
+    async def take(**streams: dg.IO[int]) -> None:
+        async for _ in streams[f"s{i}"]:
+            _passed[i] += 1
 
-    return _processor(add_up, i, [])
+    return _processor(take, i, [])
 
 
 def _processor(function: Any, i: int, outputs: list[str]) -> dg.Processor:
@@ -62,41 +64,44 @@ class _Notebook:
         self.ticks.append(len(json.dumps({"method": "custom", "content": message}).encode()))
 
 
-def _watch(run: dg.Run) -> _Notebook:
+def _watch(run: dg.Run) -> tuple[_Notebook, Subscription]:
     notebook = _Notebook()
 
-    async def subscribe() -> None:
-        run.subject.watcher.subscribe(notebook)
+    async def subscribe() -> Subscription:
+        return run.subject.watcher.subscribe(notebook)
 
-    run.subject.spawn(subscribe).result()
-    return notebook
+    return notebook, run.subject.spawn(subscribe).result()
 
 
-def _run(count: int, *, watched: bool) -> Measured:
+def looked_at(pairs: int) -> Measured:
+    """Looked at as by an open notebook, beside not at all: without even the two looks a second for the history."""
+    look, looked = Watcher._try, False
+
+    async def only_where_wanted(self: Watcher, *, last: bool) -> bool:
+        if looked or last:
+            return await look(self, last=last)
+        self._seen = time.monotonic()
+        return True
+
+    def burden(seconds: float) -> None:
+        nonlocal looked
+        looked = True
+        notebook, subscription = _watch(run)
+        time.sleep(seconds)
+        subscription.end()
+        looked = False
+        ticks.append(len(notebook.ticks))
+
+    ticks: list[int] = []
+    numbers = Numbers()
+    Watcher._try = only_where_wanted  # type: ignore[method-assign]
     with attached_server():
-        flow = _chain(EDGES)
-        flow.run({"s0": range(2)})
-        with Stopwatch() as stopwatch:
-            run = flow.start({"s0": range(count)})
-            notebook = _watch(run) if watched else None
-            run.join(progress=False)
-    work.check(count, _totals[-1])
-    if notebook is not None and len(notebook.ticks) < 5 * stopwatch.seconds:
-        raise ValueError(f"{len(notebook.ticks)} looks in {stopwatch.seconds:.1f} s: it was not watched")
-    return stopwatch.throughput(count)
-
-
-def unwatched(count: int) -> Measured:
-    """Without even the two looks a second that every run has for its history."""
-
-    async def asleep(self: Watcher) -> None: ...
-
-    Watcher.serve = asleep  # type: ignore[method-assign]
-    return _run(count, watched=False)
-
-
-def watched(count: int) -> Measured:
-    return _run(count, watched=True)
+        run = _chain(EDGES).start({"s0": numbers.values()})
+        time.sleep(1.0)  # every processor has begun
+        measured = side_by_side(lambda: sum(_passed), burden, pairs, SLICE)
+        numbers.stopped = True
+        run.cancel()
+    return measured | {"looks_per_second": sum(ticks) / len(ticks) / SLICE}
 
 
 def looks(_: int) -> Measured:
@@ -108,7 +113,7 @@ def looks(_: int) -> Measured:
             time.sleep(1.0)  # it begins, and is quiet
             with Stopwatch() as quiet:
                 time.sleep(SECONDS)
-            notebook = _watch(run)
+            notebook, _ = _watch(run)
             with Stopwatch() as busy:
                 time.sleep(SECONDS)
             run.cancel()
