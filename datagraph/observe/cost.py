@@ -8,7 +8,7 @@ from typing import Any, TypeVar
 
 R = TypeVar("R")
 
-SHARE = 0.02
+SHARE = 0.01
 MOST_SECONDS = 1.0
 """Between two looks, however costly they are."""
 _IDLE_BELOW = 0.5

@@ -166,7 +166,7 @@ class Watcher:
     """Polls one run and keeps its journal: twice a second while it runs, up to ten times while somebody looks.
 
     Half as often where nothing has moved for a second; where the loop that it shares with the run has no time to spare,
-    as often as keeps looking below two hundredths of that loop's time; see `cost.py`. A look that is not answered yet
+    as often as keeps looking below a hundredth of that loop's time; see `cost.py`. A look that is not answered yet
     is never asked again, and what was missed is not made up for: the run goes first. A store that is away is told as
     stale, and asked again until it is back. `serve` is its task; `subscribe` and `look` are called in the same loop,
     what they return from anywhere.

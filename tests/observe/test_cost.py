@@ -26,7 +26,7 @@ async def look(seconds: float, answer_after: float = 0.0) -> str:
 
 
 async def test_a_busy_loop_is_looked_at_less_often() -> None:
-    """After ten milliseconds of looking come half a second of other work, at least."""
+    """After ten milliseconds of looking comes about a second of other work."""
     cost = Cost()
     assert await cost.of(look(0.01)) == "seen"
     compute(0.05)
