@@ -45,15 +45,13 @@ class Writer:
     ) -> None:
         self.session = session
         self.node = record.name
-        self.epoch = record.epoch
+        self.epoch, self.seq = record.epoch, record.seq
         self.outlets = list(outlets)
         self.idle = True
-        self.waiting_for_room = False
-        self.finished = False
+        self.waiting_for_room = self.finished = False
         self.looked: dict[str, bytes] = {}
         self.counters: dict[str, int] = {}
         self.source: Source
-        self.seq = record.seq
         self._delivery = delivery
         self._clock = clock
         self._resumes, self._has_inputs, self._shared = resumes, has_inputs, shared
@@ -173,7 +171,7 @@ class Writer:
         newest = None if held else self._final(limit) if finishing and self._final else self.source.mark(limit)
         if newest is not None:
             self._mark = newest if self._mark is None else merge(self._mark, newest)
-        self._suppress()
+        suppressed = self._suppress()
         mark = self._mark
         replaying = any(outlet.skip for outlet in self.outlets)
         # A safe point that what was stored before a crash goes beyond comes too early.
@@ -183,6 +181,8 @@ class Writer:
                 if replaying and self.finishing:
                     raise NonDeterministicError(f"{self.node!r} was replayed and wrote fewer values than before")
                 self._pop_drained()
+                if suppressed:  # there may be more than `limit` let through, and nobody else would ask for it
+                    return True
                 empty, self._empty = self._empty, anyio.Event()
                 empty.set()
                 return False
@@ -216,8 +216,9 @@ class Writer:
             most = min(most, outlet.room, int(FRAME_BYTES / outlet.average) if outlet.average else most)
         return max(1, most)
 
-    def _suppress(self) -> None:
-        """Drop what a replaying node wrote before, and compare it."""
+    def _suppress(self) -> int:
+        """Drop what a replaying node wrote before, and compare it; how many values."""
+        before = sum(outlet.gone for outlet in self.outlets)
         for outlet in self.outlets:
             count = min(outlet.skip, len(outlet.buffer))
             if not count:
@@ -231,6 +232,7 @@ class Writer:
                     f"{self.node!r} was replayed and wrote other values to {outlet.stream!r} than before: "
                     f"its first {outlet.count} values differ. Use state='context' or 'none', or make it deterministic"
                 )
+        return sum(outlet.gone for outlet in self.outlets) - before
 
     async def _find_room(self, cut: Sequence[int], *, whole: bool = False) -> list[int]:
         """How many values of each buffer may be written now; at least one of something, unless nothing is to be."""
