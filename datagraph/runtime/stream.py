@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Coroutine, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Coroutine, Mapping, Sequence
 from typing import Any
 
 import anyio
@@ -108,7 +108,7 @@ class StreamEngine(Gates, LocalHub):
             self.learn(await self.session.probe())
             for work in self.works:
                 await self._make(work)
-            self.look(record := await self.session.beat({}))
+            record = await self._hear(self.session.beat({}))
             self._rewound, self._wiring = record.rewound, record.wiring
             tasks.start_soon(self._beats)
             async with anyio.create_task_group() as self._running:
@@ -121,13 +121,13 @@ class StreamEngine(Gates, LocalHub):
                     self._over = True
                     self._begun.set()
             await self._flush_logs()
-            self.look(await self._news())
+            await self._hear(self._news())
             tasks.cancel_scope.cancel()
 
     async def _last_words(self) -> None:
         try:
             await self._flush_logs()
-            self.look(await self.session.beat(self.report()))
+            await self._hear(self.session.beat(self.report()))
         except DatagraphError:
             return
 
@@ -182,12 +182,7 @@ class StreamEngine(Gates, LocalHub):
             if self._missed != self.session.signals.missed:
                 self._missed = self.session.signals.missed
                 await self._verify()
-            told = self._told
-            record = await self._news()
-            await self._flush_logs()  # first: whoever hears of the end may look for the last lines
-            if told != self._told:
-                continue  # a control was answered meanwhile, which is newer
-            self.look(record)
+            await self._hear(self._reported())
             if self.record is not None and self._rewound != self.record.rewound:
                 await self._go_back(self.record.rewound)
 
@@ -270,7 +265,7 @@ class StreamEngine(Gates, LocalHub):
         return record
 
     async def rewound(self) -> None:
-        self.look(record := await self._news())
+        record = await self._hear(self._news())
         if self._rewound != record.rewound:
             await self._go_back(record.rewound)
 
@@ -304,6 +299,19 @@ class StreamEngine(Gates, LocalHub):
         """What a control of this process was answered."""
         self._told += 1
         self.look(record)
+
+    async def _hear(self, asked: Awaitable[RunRecord]) -> RunRecord:
+        """Look at an answer of the store, unless a control was answered meanwhile: that is newer."""
+        told = self._told
+        record = await asked
+        if told == self._told:
+            self.look(record)
+        return record
+
+    async def _reported(self) -> RunRecord:
+        record = await self._news()
+        await self._flush_logs()  # first: whoever hears of the end may look for the last lines
+        return record
 
     def look(self, record: RunRecord) -> None:
         """The run as it is now: pause, go on, drain, or leave."""

@@ -72,6 +72,8 @@ STILL = """async (part) => {
   return [x, y];
 }"""
 """Where the middle of a part is when it has not moved for some frames."""
+DRAWN = "() => new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(done)))"
+"""What is asked for is drawn in the next frame."""
 
 
 class View:
@@ -120,12 +122,14 @@ class View:
         self.tab.see(self.box.locator(selector).filter(has_text=re.compile(words)), seconds)
 
     def press(self, name: str) -> None:
-        """Press a button of the view."""
+        """Press a button of the view; what it does is drawn when this returns."""
         self.tab.go(self.box.get_by_role("button", name=name, exact=True).first.click())
+        self.tab.js(DRAWN)
 
     def click(self, words: str) -> None:
-        """Click a node or an edge."""
+        """Click a node or an edge; what that does is drawn when this returns."""
         self.tab.go(self.part(words).first.click())
+        self.tab.js(DRAWN)
 
     def lens(self) -> Locator:
         """The panel that a click opens."""
@@ -165,9 +169,10 @@ class View:
         self.tab.go(self.box.get_by_role("spinbutton", name=label).fill(value))
 
     def keys(self, *keys: str) -> None:
-        """Press keys, one after the other."""
+        """Press keys, one after the other; what they do is drawn when this returns."""
         for key in keys:
             self.tab.go(self.tab.page.keyboard.press(key))
+        self.tab.js(DRAWN)
 
     def middle(self, locator: Locator) -> tuple[float, float]:
         """The middle of something, in the window."""
@@ -200,3 +205,4 @@ class View:
         slider = self.box.get_by_role("slider")
         self.tab.go(slider.focus())
         self.tab.go(self.tab.page.keyboard.press(key))
+        self.tab.js(DRAWN)

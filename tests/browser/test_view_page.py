@@ -89,8 +89,7 @@ class Shown(View):
 
     def key(self, *keys: str) -> str:
         """Press keys; the label of what has the focus then."""
-        for key in keys:
-            self.tab.go(self.tab.page.keyboard.press(key))
+        self.keys(*keys)
         return self.tab.js("() => document.activeElement.getAttribute('aria-label') ?? ''")
 
 

@@ -6,14 +6,19 @@ import threading
 import time
 import warnings
 from collections.abc import AsyncIterator, Iterator
+from typing import Any
 
 import anyio
 import anyio.lowlevel
+import anyio.to_thread
 import pytest
 
 import datagraph as dg
 from datagraph import OPEN, Flow, IOVal, Supervisor
 from datagraph.flow.run import Run
+from datagraph.streams.memory import MemorySession
+from datagraph.streams.records import RunRecord
+from datagraph.streams.valkey_session import ValkeySession
 
 pytestmark = [pytest.mark.anyio, pytest.mark.usefixtures("supervisor")]
 
@@ -413,6 +418,45 @@ def test_pause_takes_effect_within_one_value() -> None:
     assert run.snapshot().paused
     run.resume()
     assert run.results()["slow"] == list(range(40)) == calls
+
+
+def test_pause_holds_when_an_older_answer_comes_later(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What the store said of the run before it was paused does not let the node go on when it is heard afterwards."""
+    asked: list[object] = []
+    answered, let_go = threading.Event(), threading.Event()
+    calls: list[int] = []
+
+    @dg.processor
+    async def same(n: int) -> int:
+        calls.append(n)
+        return n
+
+    def late(kind: type[MemorySession] | type[ValkeySession]) -> None:
+        beat = kind.beat
+
+        async def kept(self: Any, report: Any) -> RunRecord:
+            record = await beat(self, report)
+            asked.append(self)
+            if len(asked) == 2:  # the first is the run's own, the second says to its engine how it begins
+                answered.set()
+                await anyio.to_thread.run_sync(let_go.wait, 30)
+            return record
+
+        monkeypatch.setattr(kind, "beat", kept)
+
+    late(MemorySession)
+    late(ValkeySession)
+    run = Flow(same).start({"n": OPEN})
+    assert answered.wait(30)
+    run.pause("same")
+    let_go.set()
+    run["n"].send_many([1, 2])
+    run.step("same")
+    assert next(iter(run["same"])) == 1
+    assert calls == [1]
+    run.resume("same")
+    run["n"].complete()
+    assert run.results() == {"same": [1, 2]}
 
 
 def test_one_node_is_paused_alone() -> None:

@@ -136,5 +136,9 @@ function watchSight(view) {
 function redrawNow(view) {
   view.hurry = true;
   view.told = -Infinity;
+  if (view.frame < 0) {
+    clearTimeout(-view.frame);
+    view.frame = 0;
+  }
   redraw(view);
 }
