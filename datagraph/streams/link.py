@@ -115,8 +115,8 @@ class Link:
     async def listen(self, heard: Callable[[], None]) -> NoReturn:
         """Give the parser what comes and call `heard`, again and again, until cancelled; CutError, or what it raises.
 
-        `heard` neither waits nor takes long: on asyncio the loop calls it by itself, so that an answer takes one turn
-        of the loop less, and no turn to be waited for.
+        `heard` neither waits nor takes long. On asyncio the loop calls it directly, which saves each answer the turn
+        of the loop in which a waiting task would be woken.
         """
         if sniffio.current_async_library() == "asyncio":
             await self._listen_on_asyncio(heard)
@@ -128,7 +128,7 @@ class Link:
         import asyncio
 
         loop = asyncio.get_running_loop()
-        over: asyncio.Future[None] = loop.create_future()
+        over: asyncio.Future[Exception] = loop.create_future()
 
         def ready() -> None:
             if over.done():
@@ -136,15 +136,15 @@ class Link:
             try:
                 if self._take():
                     heard()
-            except Exception as error:  # raised where it is awaited, below
-                over.set_exception(error)
+            except Exception as error:  # raised below; as a result, since nobody may be left to retrieve it
+                over.set_result(error)
 
         try:
             loop.add_reader(self._sock, ready)
         except NotImplementedError:  # a loop that cannot watch sockets
             return
         try:
-            await over
+            raise await over
         finally:
             loop.remove_reader(self._sock)
 

@@ -431,7 +431,7 @@ def test_pause_holds_when_an_older_answer_comes_later(monkeypatch: pytest.Monkey
         calls.append(n)
         return n
 
-    def late(kind: type[MemorySession] | type[ValkeySession]) -> None:
+    def late(kind: type[MemorySession | ValkeySession]) -> None:
         beat = kind.beat
 
         async def kept(self: Any, report: Any) -> RunRecord:
