@@ -250,7 +250,9 @@ class Lineage:
         target = (_ordinal(reader.segment, port), position)
 
         def spans(frame: Frame) -> list[Span]:
-            return [span for span in _origin(frame).spans if self._port(reader.node, span.port) == port]
+            found = [span for span in _origin(frame).spans if self._port(reader.node, span.port) == port]
+            # Frames that one safe point was cut into all name the segment that follows, of which nothing was read yet.
+            return [span for span in found if span.start < span.stop] or found
 
         kept = probe.streams.get(output)
         first, length = (kept.first, kept.length) if kept else (0, (await self._session.tail(output, 1)).length)

@@ -49,7 +49,7 @@ def ask(url: str, data: bytes | None = None) -> Any:
     while True:
         try:
             return urllib.request.urlopen(url, data, timeout=20)
-        except urllib.error.URLError:
+        except OSError:
             if time.monotonic() > end:
                 raise
             time.sleep(0.02)

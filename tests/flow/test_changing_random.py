@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+from collections.abc import Sequence
 from typing import Any
 
 import pytest
@@ -18,8 +19,9 @@ from tests.flow.changes import KINDS, Endless, Model, passing
 class Monkey:
     """Changes a run at random, so that its main line passes on every number whatever it does."""
 
-    def __init__(self, seed: int, *, forgetful: bool = False) -> None:
+    def __init__(self, seed: int, *, forgetful: bool = False, kinds: Sequence[str] = KINDS) -> None:
         self.forgetful = forgetful
+        self.kinds = kinds
         self.rng = random.Random(seed)
         self.spare = {f"p{n}": self._some(f"p{n}", f"i{n}", f"o{n}") for n in range(4)}
         self.branches = {f"q{n}": self._some(f"q{n}", "sa", f"r{n}") for n in range(2)}
@@ -30,7 +32,7 @@ class Monkey:
         self.done: dict[str, int] = {}
 
     def _some(self, name: str, reads: str, writes: str, **options: Any) -> dg.Processor:
-        return passing(name, reads, writes, self.rng.choice(KINDS), **options)
+        return passing(name, reads, writes, self.rng.choice(self.kinds), **options)
 
     def step(self) -> None:
         """One change, if the one that was chosen can be made."""
