@@ -38,10 +38,18 @@ class LocalHub:
                 self._cursors[reader] = record.cursor
 
     def opened(self, node: Node, record: NodeRecord) -> None:
-        """A node was claimed here: what it writes is written here and nowhere else."""
+        """A node was claimed here: what it writes is written here and nowhere else.
+
+        Who had it before may have been left with a commit under way, whose answer nobody heard.
+        """
         if node.work.workers == 1:
             for stream in node.work.outputs:
                 self._lengths[stream] = record.lengths.get(stream, 0)
+                self._set(f"values:{stream}")
+        self.advanced(
+            node.name,
+            [Advance(port, stream, *record.reads[port]) for port, stream, _ in record.segments if port in record.reads],
+        )
 
     def closed(self, node: Node) -> None:
         """A node has left this process."""

@@ -95,10 +95,6 @@ class FrontEnd(Hearing):
         assert reply["content"]["status"] == "ok", reply["content"]
         return "".join(text for parent, text in self.output if parent == cell)
 
-    def is_running(self, cell: str) -> bool:
-        """Whether a cell has not ended yet."""
-        return cell not in self._idle
-
     def run(self, code: str) -> str:
         """Run a cell to its end; what it printed."""
         return self.finish(self.start(code))
